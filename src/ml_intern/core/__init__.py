@@ -1,0 +1,1 @@
+"""Values, protocols and errors that everything shares. Standard library only; imports nothing else here."""

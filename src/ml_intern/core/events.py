@@ -1,0 +1,151 @@
+"""The facts a run is made of. State is only ever a fold over these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ml_intern.core.messages import Observation, Reply, ToolCall, Usage
+
+Outcome: TypeAlias = Literal[
+    "done", "budget", "limit", "stuck", "incomplete", "cancelled", "model_failed", "sandbox_failed", "waiting"
+]
+
+EXIT_STATUS: dict[Outcome, int] = {
+    "done": 0,
+    "model_failed": 3,
+    "budget": 4,
+    "limit": 5,
+    "stuck": 6,
+    "sandbox_failed": 7,
+    "incomplete": 8,
+    "waiting": 9,
+    "cancelled": 130,
+}
+"""Exit status of the command for each outcome (design §8); 2 is a `ConfigError`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """The task was accepted. `model` labels the brain; `version` is that of the package."""
+
+    task: str
+    system: str
+    model: str
+    version: str
+    type: Literal["run_started"] = "run_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAsked:
+    """A request is about to go out. `key` is its turn; `reserved` stays charged if no reply follows."""
+
+    key: str
+    reserved: Usage
+    type: Literal["model_asked"] = "model_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelReplied:
+    """The language model answered."""
+
+    key: str
+    reply: Reply
+    type: Literal["model_replied"] = "model_replied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateDecided:
+    """A gate looked at a call and gave its verdict."""
+
+    call_id: str
+    gate: str
+    passed: bool
+    reason: str
+    type: Literal["gate_decided"] = "gate_decided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAsked:
+    """A call waits for a person; the run pauses here until an answer is appended."""
+
+    call_id: str
+    reason: str
+    type: Literal["approval_asked"] = "approval_asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalAnswered:
+    """A person decided, through whichever surface."""
+
+    call_id: str
+    approved: bool
+    comment: str = ""
+    type: Literal["approval_answered"] = "approval_answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted:
+    """A call passed its gates and begins; written before any side effect. `call` has parsed arguments."""
+
+    call: ToolCall
+    type: Literal["tool_started"] = "tool_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished:
+    """A call ended, was refused or failed; the observation says which."""
+
+    call: ToolCall
+    observation: Observation
+    type: Literal["tool_finished"] = "tool_finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nudged:
+    """The harness says something to the model: what is missing before it may stop, or that it repeats itself."""
+
+    reason: Literal["incomplete", "repetition"]
+    text: str
+    type: Literal["nudged"] = "nudged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The run ended; nothing follows unless the person resumes it with more budget."""
+
+    outcome: Outcome
+    text: str
+    type: Literal["run_finished"] = "run_finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReopened:
+    """A finished run goes on, because the person asked for it."""
+
+    reason: str
+    type: Literal["run_reopened"] = "run_reopened"
+
+
+Event: TypeAlias = (
+    RunStarted
+    | ModelAsked
+    | ModelReplied
+    | GateDecided
+    | ApprovalAsked
+    | ApprovalAnswered
+    | ToolStarted
+    | ToolFinished
+    | Nudged
+    | RunFinished
+    | RunReopened
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """An event with its place (`seq`, from 0) and time (`at`, Unix seconds)."""
+
+    seq: int
+    at: float
+    event: Event

@@ -1,0 +1,212 @@
+"""The contract of a place that runs untrusted code: a persistent kernel, and jobs that outlive the agent.
+
+A backend (Docker, a rootless container) opens sandboxes and starts jobs. Nothing inside has a network, a key or
+a path that `SandboxSpec` does not name. Every backend passes `tests/conformance/sandbox.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+Stream: TypeAlias = Literal["stdout", "stderr"]
+GPU: TypeAlias = Literal["none", "auto", "required"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A folder or file of the host that the sandbox sees at the absolute path `target`."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Upper limits of one sandbox: bytes for memory, disk and file size; `processes` counts threads too."""
+
+    memory: int = 8 << 30
+    disk: int = 16 << 30
+    processes: int = 512
+    cpus: float | None = None
+    output: int = 1 << 20
+    """Bytes of output passed on per execution or job; the rest is counted and its tail kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSpec:
+    """What the inside sees. `run` labels everything started, so that clean-up never touches another run."""
+
+    run: str
+    mounts: tuple[Mount, ...]
+    working_directory: str = "/workspace"
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    limits: Limits = field(default_factory=Limits)
+    gpu: GPU = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How one piece of code ended in the kernel.
+
+    `value` is the repr of a last expression; `error` the exception as `Name: message`; `traceback` the frames of
+    the user's code; `died` says why the worker was lost (out of memory, signal, exit, limit) and a fresh one
+    stands in its place. `seconds` is wall-clock. `dropped` counts bytes of output that were not passed on.
+    """
+
+    output: str
+    seconds: float
+    value: str | None = None
+    error: str | None = None
+    traceback: str | None = None
+    timed_out: bool = False
+    interrupted: bool = False
+    died: str | None = None
+    dropped: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the code ran to its end."""
+        return self.error is None and self.died is None and not self.timed_out and not self.interrupted
+
+
+class Sandbox(Protocol):
+    """A persistent Python session: variables live from one execution to the next."""
+
+    def execute(
+        self,
+        code: str,
+        *,
+        timeout: float,
+        on_output: Callable[[str], None],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Execution:
+        """Run `code`; `on_output` sees chunks as they are printed, from this thread.
+
+        Args:
+            code: Python source.
+            timeout: seconds after which it is interrupted, and killed if it does not yield.
+            on_output: called with each chunk.
+            cancelled: polled at least every 0.25 s; true interrupts.
+
+        Raises:
+            SandboxError: the sandbox failed, whatever the code did.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free every resource; safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """A process to run to its end in a sandbox of its own.
+
+    `directory` (on the host, not visible inside) names the job: it holds `events.jsonl`, `output.log` and the
+    claim. Starting the same directory again attaches to what runs or ran there; nothing is started twice.
+    `argv[0]` is looked up inside; use `python` for the sandbox's interpreter. `timeout` in seconds of wall-clock.
+    """
+
+    directory: Path
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    timeout: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """A chunk of the job's output."""
+
+    stream: Stream
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """One line that the job wrote to the descriptor named by `ML_INTERN_REPORT_FD`, without its newline.
+
+    Not the output: what the code prints never arrives here.
+    """
+
+    line: str
+
+
+JobEvent: TypeAlias = Printed | Reported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """How a job ended: `exit_code` is None where `reason` (timeout, memory, disk, stopped, lost, signal N) ended it."""
+
+    exit_code: int | None
+    reason: str | None
+    output: str
+    reports: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited by itself with status 0."""
+        return self.exit_code == 0
+
+
+class Job(Protocol):
+    """A started process; it outlives the agent that started it."""
+
+    def wait(self, *, on_event: Callable[[JobEvent], None], cancelled: Callable[[], bool] = lambda: False) -> JobResult:
+        """Follow it from its beginning to its end; `on_event` sees every event once, from this thread.
+
+        `cancelled` is polled at least every 0.25 s; true stops the job.
+        """
+        ...
+
+    def stop(self, reason: str) -> None:
+        """Ask it to end now; it is interrupted first and killed after a grace of 3 s. Safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Availability:
+    """Whether a backend works here, found by really starting it; `detail` says why, or why not and what to do."""
+
+    works: bool
+    detail: str
+    protects_from: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+class SandboxBackend(Protocol):
+    """A way to confine code on this machine."""
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+        ...
+
+    def check(self) -> Availability:
+        """Start a sandbox and try a handful of probes."""
+        ...
+
+    def open(self, spec: SandboxSpec) -> Sandbox:
+        """Start a persistent session.
+
+        Raises:
+            SandboxError: it cannot start; the message says what to do.
+        """
+        ...
+
+    def start(self, spec: SandboxSpec, job: JobSpec) -> Job:
+        """Start `job` detached, or attach to it where its directory says it was started before.
+
+        Raises:
+            SandboxError: it cannot start; the message says what to do.
+        """
+        ...
+
+    def reap(self, is_alive: Callable[[str], bool]) -> Sequence[str]:
+        """Remove what sessions of dead agents left; returns the runs cleaned. Jobs of resumable runs stay."""
+        ...

@@ -1,0 +1,1 @@
+"""Data sets: schema, column mapping, splits, and custody of the hidden part."""

@@ -1,0 +1,1 @@
+"""The loop, one call's dispatch, and folds over the journal. Knows the protocols, no implementation."""

@@ -1,0 +1,1 @@
+"""The runtime's own evaluation on hidden labels."""

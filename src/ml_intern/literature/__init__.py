@@ -1,0 +1,1 @@
+"""From a question to a paper's text: arXiv search, HTML and PDF."""

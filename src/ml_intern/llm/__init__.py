@@ -1,0 +1,1 @@
+"""Chat models behind one protocol: providers, scripted model, built-in recipes, prices."""

@@ -1,0 +1,1 @@
+"""Bundle, model card, push and round trip."""
