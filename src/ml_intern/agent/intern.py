@@ -1,0 +1,261 @@
+"""`InternAgent`: a model, tools and a budget, put together into runs that can be killed and resumed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from ml_intern import __version__, plugins
+from ml_intern.agent.prompt import SYSTEM
+from ml_intern.config import Settings
+from ml_intern.core.budget import Budget
+from ml_intern.core.errors import ConfigError, JournalError
+from ml_intern.core.events import EXIT_STATUS, Event, Outcome, Record, RunReopened, RunStarted
+from ml_intern.core.facts import Fact
+from ml_intern.core.folds import all_facts, started
+from ml_intern.core.live import Watcher, ignore
+from ml_intern.core.messages import Observation
+from ml_intern.core.protocols import ChatModel, Gate, RunPaths, Tool, ToolContext
+from ml_intern.core.sandbox import SandboxBackend
+from ml_intern.engine import folds, loop
+from ml_intern.engine.completion import ContractMet
+from ml_intern.engine.harness import Harness
+from ml_intern.journal.runs import DATABASE, find_run, is_alive, new_run, outcome_of
+from ml_intern.journal.sqlite import SqliteJournal
+from ml_intern.llm import names
+from ml_intern.sandboxes.choose import choose
+from ml_intern.tools import FunctionTool, Toolset
+from ml_intern.tools.contract import ContractTools
+
+Given = Toolset | Tool | Callable[..., "Observation | str"]
+"""What may be passed as a tool: a toolset, a tool, or a function with type annotations and a docstring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run stands when the agent stops working on it."""
+
+    run: str
+    outcome: Outcome
+    text: str
+    directory: Path
+    facts: tuple[Fact, ...]
+
+    @property
+    def exit_status(self) -> int:
+        """The command's exit status for this outcome (design §8)."""
+        return EXIT_STATUS[self.outcome]
+
+
+class InternAgent:
+    """An agent that turns one sentence into a trained, checked and published model."""
+
+    def __init__(
+        self,
+        model: str | ChatModel = "auto",
+        *,
+        tools: Iterable[Given] | None = None,
+        max_iterations: int = 30,
+        max_usd: float | None = None,
+        max_tokens: int | None = None,
+        max_seconds: float | None = None,
+        approve: Collection[str] = (),
+        sandbox: str | SandboxBackend | None = None,
+        home: Path | None = None,
+        watcher: Watcher = ignore,
+    ) -> None:
+        """Put the parts together; nothing is started and no network is asked.
+
+        Args:
+            model: a name (`gpt-4o`, `anthropic:claude-…`, `rules`, an endpoint), or a chat model; `auto` takes the
+                first provider whose key is set, else the built-in recipes.
+            tools: what the model may call besides the contract; None means the four built-in ones.
+            max_iterations: requests to the model.
+            max_usd: US dollars for the model; a model without a known price is then refused.
+            max_tokens: tokens in and out.
+            max_seconds: wall-clock seconds.
+            approve: effects (`execute`, `spend`, `publish`) or names of tools that wait for a person's yes.
+            sandbox: a backend, or its name; None follows `ML_INTERN_SANDBOX`, else takes the strongest that works.
+            home: where runs are kept; None follows `ML_INTERN_HOME`, else `~/.ml-intern`.
+            watcher: is called with streamed text, output and metrics.
+
+        Raises:
+            ConfigError: a name is unknown, a key is missing, a limit makes no sense, or tools do not fit together.
+        """
+        settings = Settings.load(os.environ)
+        self._settings = replace(settings, home=home.expanduser()) if home else settings
+        self._model = names.load(model, self._settings.environment) if isinstance(model, str) else model
+        self._toolsets, self._tools = _collect([ContractTools(), *(_default_tools() if tools is None else tools)])
+        self._gates = _gates(self._tools.values())
+        self._budget = _budget(max_iterations, max_usd, max_tokens, max_seconds)
+        self._approve = frozenset(approve)
+        self._sandbox = sandbox or self._settings.sandbox
+        self._backend: SandboxBackend | None = None
+        self._watcher = watcher
+        self._cancelled = threading.Event()
+        self.last_run = ""
+
+    def run_task(self, task: str) -> RunResult:
+        """Run `task` to its end, or to the point where a person must decide."""
+        for _ in self.stream(task):
+            pass
+        return self.result(self.last_run)
+
+    def stream(self, task: str, *, run: str | None = None) -> Iterator[Record]:
+        """Start a run of `task`, yielding every record as it is written.
+
+        Args:
+            task: what is wanted, in a sentence or more.
+            run: its name; None makes one from the time and the task.
+
+        Raises:
+            ConfigError: the task is empty, or the run exists.
+            JournalError: the journal cannot be written.
+        """
+        if not any(character.isalpha() for character in task):
+            raise ConfigError("the task is empty; say in a sentence what you want, for example: ml-intern demo")
+        name = run or new_run(task, now=datetime.now(UTC))
+        directory = self._settings.runs / name
+        if (directory / DATABASE).exists():
+            raise ConfigError(f"the run {name!r} exists; resume it, or choose another name")
+        opening = RunStarted(task=task, system=SYSTEM, model=self._model.label, version=__version__)
+        self.last_run = name
+        return self._carry_on(directory, lambda _: [opening])
+
+    def resume(self, run: str) -> Iterator[Record]:
+        """Carry a run on where its journal ends; one that ended unfinished is reopened.
+
+        Raises:
+            ConfigError: no run has that name.
+            JournalError: another process carries it on, or its journal is damaged.
+        """
+        directory = find_run(self._settings.runs, run)
+        self.last_run = directory.name
+        return self._carry_on(directory, _reopening)
+
+    def result(self, run: str) -> RunResult:
+        """Say how a run stands."""
+        directory = find_run(self._settings.runs, run)
+        with SqliteJournal(directory / DATABASE, writer=False) as journal:
+            records = list(journal)
+        last = folds.finished(records)
+        return RunResult(
+            run=directory.name,
+            outcome=outcome_of(records) or "cancelled",
+            text=last.text if last else "",
+            directory=directory,
+            facts=all_facts(records),
+        )
+
+    def cancel(self) -> None:
+        """Ask the run to stop at the next safe point; safe from any thread or signal handler."""
+        self._cancelled.set()
+
+    def close(self) -> None:
+        """Free sandboxes; safe to call twice. Trainings that were started go on."""
+        for toolset in self._toolsets:
+            toolset.close()
+
+    def _carry_on(
+        self, run: str, directory: Path, opening: Callable[[Sequence[Record]], list[Event]]
+    ) -> Iterator[Record]:
+        self.last_run = run
+        paths = RunPaths(root=directory)
+        try:
+            for folder in (paths.workspace, paths.visible_data, paths.outputs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(
+                f"{directory} cannot be created: {error}; free disk space or set ML_INTERN_HOME"
+            ) from error
+        try:
+            with SqliteJournal(directory / DATABASE, writer=True) as journal:
+                yield from loop.run(self._harness(run, paths), journal, opening(list(journal)))
+        finally:
+            self.close()
+
+    def _harness(self, run: str, paths: RunPaths) -> Harness:
+        def context(call_id: str, records: Sequence[Record]) -> ToolContext:
+            return ToolContext(
+                run=run,
+                call_id=call_id,
+                paths=paths,
+                records=records,
+                sandboxes=self._open_backend,
+                live=self._watcher,
+                cancelled=self._cancelled.is_set,
+            )
+
+        return Harness(
+            model=self._model,
+            tools=self._tools,
+            gates=self._gates,
+            completion=ContractMet(),
+            budget=self._budget,
+            context=context,
+            approve=self._approve,
+            live=self._watcher,
+            cancelled=self._cancelled.is_set,
+        )
+
+    def _open_backend(self) -> SandboxBackend:
+        """Choose the backend at its first use, and clean up what dead agents left behind."""
+        if self._backend is None:
+            chosen = choose(self._sandbox, self._settings) if isinstance(self._sandbox, str) else self._sandbox
+            chosen.reap(lambda run: is_alive(self._settings.runs / run))
+            self._backend = chosen
+        return self._backend
+
+
+def _reopening(records: Sequence[Record]) -> list[Event]:
+    if started(records) is None:
+        raise JournalError("the journal holds no beginning; start the task anew")
+    last = folds.finished(records)
+    if last is None or last.outcome == "done":
+        return []
+    return [RunReopened(reason=f"The run had stopped ({last.text or last.outcome}). Go on with the task.")]
+
+
+def _default_tools() -> list[Given]:
+    return [cast("Callable[[], Toolset]", plugins.load("tools", name))() for name in plugins.names("tools")]
+
+
+def _collect(given: Iterable[Given]) -> tuple[list[Toolset], dict[str, Tool]]:
+    toolsets: list[Toolset] = []
+    tools: dict[str, Tool] = {}
+    for item in given:
+        if isinstance(item, Toolset):
+            toolsets.append(item)
+        for tool in item if isinstance(item, Toolset) else [_as_tool(item)]:
+            if tool.spec.name in tools:
+                raise ConfigError(f"two tools are called {tool.spec.name!r}; rename one")
+            tools[tool.spec.name] = tool
+    return toolsets, tools
+
+
+def _as_tool(item: Tool | Callable[..., Observation | str]) -> Tool:
+    if hasattr(item, "spec"):  # a Tool is known by its spec: functions have none
+        return cast("Tool", item)
+    if not callable(item):
+        raise ConfigError(f"{item!r} is no tool: pass a Toolset, a Tool, or an annotated function")
+    return FunctionTool(item)
+
+
+def _gates(tools: Collection[Tool]) -> dict[str, Gate]:
+    known = plugins.names("gates")
+    wanted = {name: tool.spec.name for tool in tools for name in tool.spec.requires}
+    if unknown := sorted(set(wanted) - set(known)):
+        raise ConfigError(f"tool {wanted[unknown[0]]!r} requires unknown gates: {', '.join(unknown)}")
+    return {name: cast("Callable[[], Gate]", plugins.load("gates", name))() for name in wanted}
+
+
+def _budget(iterations: int, usd: float | None, tokens: int | None, seconds: float | None) -> Budget:
+    for name, value in (("iterations", iterations), ("usd", usd), ("tokens", tokens), ("seconds", seconds)):
+        if value is not None and value <= 0:
+            raise ConfigError(f"max_{name} must be above 0, not {value}")
+    return Budget(iterations=iterations, usd=usd, tokens=tokens, seconds=seconds)
