@@ -11,6 +11,7 @@ from ml_intern.core.errors import ConfigError
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "models": {
         "rules": "ml_intern.llm.recipes:built_in_recipes",
+        "rules:teach": "ml_intern.llm.recipes:teaching_recipes",
     },
     "sandboxes": {
         "docker": "ml_intern.sandboxes.docker:DockerBackend",

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from support import START, Effects, Script, harness, reply
 
 from ml_intern.core.events import Event, Record, ToolFinished
 from ml_intern.core.messages import Observation
 from ml_intern.engine import loop
 from ml_intern.journal.sqlite import SqliteJournal
+from support import START, Effects, Script, harness, reply
 
 SCRIPT = (
     reply("look", ("look", {"what": "data"}), first_id=0),

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import START, Effects, MemoryJournal, Script, harness, reply
 
 from ml_intern.core.budget import Budget
 from ml_intern.core.errors import ModelError, SandboxError
@@ -27,6 +26,7 @@ from ml_intern.core.protocols import Tool, ToolContext, Verdict
 from ml_intern.engine import folds, loop
 from ml_intern.engine.repetition import repetitions
 from ml_intern.tools import FunctionTool, tool
+from support import START, Effects, MemoryJournal, Script, harness, reply
 
 
 def texts(records: Sequence[Record]) -> list[str]:

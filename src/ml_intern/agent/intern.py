@@ -19,7 +19,7 @@ from ml_intern.core.events import EXIT_STATUS, Event, Outcome, Record, RunReopen
 from ml_intern.core.facts import Fact
 from ml_intern.core.folds import all_facts, started
 from ml_intern.core.live import Watcher, ignore
-from ml_intern.core.messages import Observation
+from ml_intern.core.messages import Observation, ToolSpec
 from ml_intern.core.protocols import ChatModel, Gate, RunPaths, Tool, ToolContext
 from ml_intern.core.sandbox import SandboxBackend
 from ml_intern.engine import folds, loop
@@ -100,6 +100,11 @@ class InternAgent:
         self._cancelled = threading.Event()
         self.last_run = ""
 
+    @property
+    def tool_specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told of its tools."""
+        return tuple(tool.spec for tool in self._tools.values())
+
     def run_task(self, task: str) -> RunResult:
         """Run `task` to its end, or to the point where a person must decide."""
         for _ in self.stream(task):
@@ -161,11 +166,8 @@ class InternAgent:
         for toolset in self._toolsets:
             toolset.close()
 
-    def _carry_on(
-        self, run: str, directory: Path, opening: Callable[[Sequence[Record]], list[Event]]
-    ) -> Iterator[Record]:
-        self.last_run = run
-        paths = RunPaths(root=directory)
+    def _carry_on(self, directory: Path, opening: Callable[[Sequence[Record]], list[Event]]) -> Iterator[Record]:
+        run, paths = directory.name, RunPaths(root=directory)
         try:
             for folder in (paths.workspace, paths.visible_data, paths.outputs):
                 folder.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ class ToolCall:
 class Message:
     """One turn of the conversation.
 
-    `provider` is the JSON of the provider's own message, kept so that thinking signatures survive a resume.
+    `ok` is false for the observation of a call that failed or was refused. `provider` is the JSON of the provider's own message, kept so that thinking signatures survive a resume.
     """
 
     role: Role
@@ -57,6 +57,7 @@ class Message:
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
     tool_name: str | None = None
+    ok: bool = True
     provider: str | None = None
 
 

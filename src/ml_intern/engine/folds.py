@@ -30,7 +30,11 @@ def messages(records: Sequence[Record]) -> list[Message]:
             case ModelReplied(reply=reply):
                 turns.append(Message(role="assistant", text=reply.text, calls=reply.calls, provider=reply.provider))
             case ToolFinished(call=call, observation=observation):
-                turns.append(Message(role="tool", text=observation.text, call_id=call.id, tool_name=call.name))
+                turns.append(
+                    Message(
+                        role="tool", text=observation.text, call_id=call.id, tool_name=call.name, ok=observation.ok
+                    )
+                )
             case Nudged(text=text):
                 turns.append(Message(role="user", text=text))
             case RunReopened(reason=reason) if turns[-1].role == "assistant" and not turns[-1].calls:

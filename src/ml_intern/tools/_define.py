@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from ml_intern.core.errors import ToolArgumentError, ToolError
 from ml_intern.core.messages import Effect, Observation, Recovery, ToolSpec
@@ -143,12 +143,13 @@ class FunctionTool:
         return {**bound, self._context: context} if self._context else bound
 
 
-def _model(name: str, parameters: list[inspect.Parameter]) -> type[Any]:
+def _model(name: str, parameters: list[inspect.Parameter]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         p.name: (p.annotation if p.annotation is not p.empty else object, ... if p.default is p.empty else p.default)
         for p in parameters
     }
-    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    made: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+    return made
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

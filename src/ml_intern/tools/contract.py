@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import Constraint, ContractAgreed, Deliverable, Departed
 from ml_intern.core.folds import facts, started
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.tools._define import Toolset, tool
-
-
-class Fixed(TypedDict):
-    """A point that the sentence fixes."""
-
-    name: str
-    value: str
-    words: str
 
 
 class ContractTools(Toolset):
@@ -29,7 +19,7 @@ class ContractTools(Toolset):
         context: ToolContext,
         objective: str,
         deliverables: list[Deliverable],
-        constraints: list[Fixed] | None = None,
+        constraints: list[Constraint] | None = None,
         dataset: str = "",
         metric: str = "",
         plan: list[str] | None = None,
@@ -42,7 +32,7 @@ class ContractTools(Toolset):
         """
         if facts(context.records, ContractAgreed):
             raise ToolError("The contract is agreed and frozen. Report a deviation with `departure`.")
-        fixed = tuple(Constraint(**c) for c in constraints or [])
+        fixed = tuple(constraints or ())
         opened = started(context.records)
         sentence = _squeeze(opened.task if opened else "")
         if invented := [c.words for c in fixed if _squeeze(c.words) not in sentence]:

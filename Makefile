@@ -1,0 +1,50 @@
+# Every verb sets up what it needs. BASE names another base image of the sandbox, HOMEDIR another home of ml-intern.
+PYTHON ?= python3
+BASE ?=
+BIN := .venv/bin
+DOCKER := $(shell timeout 10 docker version >/dev/null 2>&1 && echo yes)
+
+.PHONY: demo test check fmt lint docs sandbox clean
+
+demo: .venv/run sandbox  ## run the demonstration: no key, no network, no GPU
+	$(BIN)/ml-intern demo
+
+test: .venv/dev .venv/sandbox $(if $(DOCKER),sandbox)  ## everything that can run here; the rest is named
+	$(BIN)/python -m pytest $(if $(DOCKER),,-m "not docker")
+	@$(if $(DOCKER),true,echo "No container engine answers: the tests marked docker did not run.")
+
+check: lint test docs  ## what CI runs
+
+lint: .venv/dev  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+fmt: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .venv/dev  ## every Python block of README and docs is run or compiled
+	$(BIN)/python -m pytest -q tests/test_documentation.py
+
+sandbox: .venv/run  ## the image where a container engine answers, else the environment for user namespaces
+	$(BIN)/ml-intern sandbox build $(if $(BASE),--base $(BASE))
+
+.venv/sandbox: .venv/run src/ml_intern/sandboxes/requirements.txt
+	$(BIN)/ml-intern sandbox build --venv
+	@touch $@
+
+.venv/run: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/dev: .venv/run
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+clean:
+	rm -rf .venv dist build
