@@ -1,0 +1,1 @@
+"""Journals as older versions wrote them; they must stay readable for good."""
