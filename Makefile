@@ -1,10 +1,13 @@
-# Every verb sets up what it needs. BASE names another base image of the sandbox, HOMEDIR another home of ml-intern.
+# Every verb sets up what it needs. BASE names another base image of the sandbox.
 PYTHON ?= python3
 BASE ?=
 BIN := .venv/bin
 DOCKER := $(shell timeout 10 docker version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test check fmt lint docs sandbox clean
+.PHONY: demo test check fmt lint docs sandbox clean help
+
+help:  ## name the verbs
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: .venv/run sandbox  ## run the demonstration: no key, no network, no GPU
 	$(BIN)/ml-intern demo
@@ -22,7 +25,7 @@ lint: .venv/dev  ## format, lint, types, layers
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-fmt: .venv/dev
+fmt: .venv/dev  ## format, and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -46,5 +49,5 @@ sandbox: .venv/run  ## the image where a container engine answers, else the envi
 	$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
-clean:
+clean:  ## remove what was set up
 	rm -rf .venv dist build
