@@ -31,13 +31,16 @@ class Left:
 
 def environment(home: Path, python: Path | None, **more: str) -> Mapping[str, str]:
     chosen = {"ML_INTERN_SANDBOX_PYTHON": str(python), "ML_INTERN_SANDBOX": "namespaces"} if python else {}
-    return {**os.environ, "ML_INTERN_HOME": str(home), **chosen, **more}
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("ML_INTERN_")}
+    return {**outer, "ML_INTERN_HOME": str(home), **chosen, **more}
 
 
-def command(arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def command(
+    arguments: Sequence[str], env: Mapping[str, str], *, stdout: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     start = "import sys; from ml_intern.cli import main; sys.exit(main())"
     argv = [sys.executable, "-c", start, *arguments]
-    return subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(argv, env=env, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True)
 
 
 def live_for(seconds: float, arguments: Sequence[str], env: Mapping[str, str]) -> int:
