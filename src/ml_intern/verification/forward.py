@@ -1,0 +1,291 @@
+"""The dummy forward pass: run a network's exact source in a sandbox of its own and judge what the probe reports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ml_intern.core.errors import ToolError
+from ml_intern.core.facts import NetworkVerified
+from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
+from ml_intern.verification.source import source_digest
+
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
+
+TIMEOUT = 120.0
+"""Seconds one check may take."""
+
+_PROBES = Path(__file__).parent / "probes"
+_INSIDE = "/opt/ml-intern/probes"
+_SOURCE = "/source"
+_DATA = "/data"
+_BATCH = 2
+_LIMIT = 1500
+_FIRST, _OTHERS = 950, 240
+_REDUCE = (
+    "Check a smaller configuration of the same class (fewer layers, narrower): the pass covers the source, not a size"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """One input of `forward`: its shape without the batch. Integers are drawn from [low, high)."""
+
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int64"]
+    low: int = 0
+    high: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Prepared data that `predict` is tried on.
+
+    Attributes:
+        data: folder with `search.parquet`.
+        inputs: the columns a row has; the target is not among them.
+        classes: names of the classes by index; empty for regression.
+    """
+
+    data: Path
+    inputs: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardRequest:
+    """What is claimed of a network: `arguments` build `class_name` in `file`; shapes are without the batch."""
+
+    file: str
+    class_name: str
+    arguments: Mapping[str, JSON]
+    inputs: tuple[InputSpec, ...]
+    output_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardReport:
+    """What came out. `text` is for the language model, at most 1,500 characters; `traceback` is whole, or empty."""
+
+    passed: bool
+    text: str
+    fact: NetworkVerified | None = None
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Findings:
+    """The probe's report, parsed."""
+
+    passed: tuple[str, ...]
+    failures: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    parameters: int
+    traceback: str
+
+
+def check_forward(
+    backend: SandboxBackend,
+    *,
+    run: str,
+    directory: Path,
+    files: Mapping[str, bytes],
+    request: ForwardRequest,
+    sample: Sample | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> ForwardReport:
+    """Build the network and run forward, backward, saving and, where `sample` is given, `predict`.
+
+    Each request has a folder of its own below `directory`, named by its content: asked again after a crash, the same
+    request attaches to its job, and another source never meets an old result.
+
+    Args:
+        backend: where it runs.
+        run: identifier of the run, to label the sandbox.
+        directory: a folder of the host that the sandbox does not see.
+        files: the source, as `source_files` gives it; `request.file` is among them.
+        request: what is claimed.
+        sample: real rows for `predict`.
+        cancelled: whether the person asked to stop.
+
+    Raises:
+        ToolError: the request itself makes no sense; nothing was started.
+        SandboxError: the sandbox cannot start.
+    """
+    _refuse_nonsense(files, request)
+    question = _question(request, sample)
+    digest = source_digest(files)
+    place = directory / hashlib.sha256(f"{digest} {question}".encode()).hexdigest()[:16]
+    _write(place / "source", files)
+    nonce = _nonce(place / "nonce")
+    job = backend.start(
+        _sandbox(run, place / "source", sample),
+        JobSpec(
+            directory=place / "job",
+            argv=("python", "-I", f"{_INSIDE}/forward.py"),
+            stdin=json.dumps({**json.loads(question), "nonce": nonce}).encode(),
+            timeout=TIMEOUT,
+        ),
+    )
+    result = job.wait(on_event=_unseen, cancelled=cancelled)
+    return _judge(request, digest, result, nonce)
+
+
+def _refuse_nonsense(files: Mapping[str, bytes], request: ForwardRequest) -> None:
+    parts = request.file.removesuffix(".py").split("/")
+    shapes = [*(given.shape for given in request.inputs), request.output_shape]
+    empty = next((given for given in request.inputs if given.dtype == "int64" and given.low >= given.high), None)
+    if request.file not in files:
+        raise ToolError(f"{request.file} is not among the files {', '.join(files)}")
+    if not all(part.isidentifier() for part in parts):
+        raise ToolError(f"{request.file} cannot be imported; name file and folders with letters, digits and _ only")
+    if not request.inputs:
+        raise ToolError("declare at least one input of forward, with its shape without the batch")
+    if any(size < 1 for shape in shapes for size in shape):
+        raise ToolError(f"every size of a shape is at least 1, without the batch; got {', '.join(map(str, shapes))}")
+    if empty is not None:
+        raise ToolError(f"integers are drawn from [low, high); low={empty.low}, high={empty.high} leaves none")
+
+
+def _question(request: ForwardRequest, sample: Sample | None) -> str:
+    """Write what the probe is asked, the same text for the same request."""
+    try:
+        return json.dumps(
+            {
+                "root": _SOURCE,
+                **asdict(request),
+                "arguments": dict(request.arguments),
+                "sample": sample
+                and {"file": f"{_DATA}/search.parquet", "inputs": sample.inputs, "classes": sample.classes},
+            },
+            sort_keys=True,
+            allow_nan=False,
+        )
+    except (TypeError, ValueError) as error:
+        raise ToolError(f"the constructor's arguments must be JSON, as config.json will hold them: {error}") from error
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _nonce(file: Path) -> str:
+    """Give the secret of this request; kept, so that a resumed call knows the report of the job it attaches to."""
+    if not file.exists():
+        draft = file.with_suffix(".new")
+        draft.write_text(secrets.token_hex(16), "utf-8")
+        draft.replace(file)
+    return file.read_text("utf-8")
+
+
+def _sandbox(run: str, source: Path, sample: Sample | None) -> SandboxSpec:
+    mounts = [Mount(source=source, target=_SOURCE), Mount(source=_PROBES, target=_INSIDE)]
+    if sample is not None:
+        mounts.append(Mount(source=sample.data, target=_DATA))
+    return SandboxSpec(
+        run=run,
+        mounts=tuple(mounts),
+        working_directory="/tmp",
+        environment={"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": "/tmp/huggingface"},
+    )
+
+
+def _unseen(event: JobEvent) -> None:
+    """Show nothing: what the candidate prints is no part of the verdict."""
+    del event
+
+
+def _judge(request: ForwardRequest, digest: str, result: JobResult, nonce: str) -> ForwardReport:
+    findings = next((f for line in result.reports if (f := _parse(line, nonce)) is not None), None)
+    if findings is None:
+        return ForwardReport(passed=False, text=_crop(_unreported(request, result), _LIMIT), traceback=result.output)
+    if findings.failures:
+        return ForwardReport(passed=False, text=_failed(request, findings), traceback=findings.traceback)
+    fact = NetworkVerified(
+        file=request.file,
+        class_name=request.class_name,
+        arguments=json.dumps(dict(request.arguments), sort_keys=True),
+        source_digest=digest,
+        input_shapes=tuple(str((_BATCH, *given.shape)) for given in request.inputs),
+        output_shape=str((_BATCH, *request.output_shape)),
+        parameters=findings.parameters,
+    )
+    return ForwardReport(passed=True, text=_succeeded(fact, findings), fact=fact)
+
+
+def _parse(line: str, nonce: str) -> _Findings | None:
+    """Read the report; None for a line that the probe did not write."""
+    try:
+        report = json.loads(line)
+        if not secrets.compare_digest(str(report["nonce"]).encode(), nonce.encode()):
+            return None
+        return _Findings(
+            passed=tuple(_plain(name) for name in report["passed"]),
+            failures=tuple((_plain(failure["check"]), _plain(failure["text"])) for failure in report["failures"]),
+            notes=tuple(_plain(note) for note in report["notes"]),
+            parameters=int(report["parameters"]),
+            traceback=_plain(report["traceback"]),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _plain(text: object) -> str:
+    """Replace what no file can hold: messages of the candidate may have lone surrogates."""
+    return str(text).encode("utf-8", "replace").decode("utf-8")
+
+
+def _unreported(request: ForwardRequest, result: JobResult) -> str:
+    """Say why no verdict came, from how the process ended."""
+    said = f"\nIt printed last:\n{result.output[-300:]}" if result.output.strip() else ""
+    match result.reason:
+        case "timeout":
+            why = (
+                f"it was not through after {TIMEOUT:g} s. Put training and data loading under "
+                f"if __name__ == '__main__', and check for endless loops. {_REDUCE}"
+            )
+        case "memory":
+            why = f"it ran out of memory. {_REDUCE}"
+        case "stopped" | "lost":
+            why = "it was stopped, or its sandbox was lost. Call again to repeat it"
+        case None:
+            why = (
+                f"the process ended by itself with status {result.exit_code} before the checks were through. "
+                "Nothing in the file may exit the process (os._exit, exec) or close descriptors"
+            )
+        case reason:
+            why = f"{reason} ended the process: look for native code that crashes or files that grow. {_REDUCE}"
+    return f"The forward pass of {request.class_name} ({request.file}) gave no verdict: {why}.{said}"
+
+
+def _failed(request: ForwardRequest, findings: _Findings) -> str:
+    count = len(findings.failures)
+    head = f"{request.class_name} ({request.file}) FAILED {count} check{'s' if count > 1 else ''} of the forward pass."
+    limits = [_FIRST, *[_OTHERS] * (count - 1)]
+    told = [_crop(f"- {name}: {text}", limit) for (name, text), limit in zip(findings.failures, limits, strict=True)]
+    passed = f"Passed: {', '.join(findings.passed) or 'none'}."
+    return _crop("\n".join([head, *told, passed, *findings.notes]), _LIMIT)
+
+
+def _succeeded(fact: NetworkVerified, findings: _Findings) -> str:
+    inputs = ", ".join(fact.input_shapes)
+    lines = [
+        f"{fact.class_name} ({fact.file}) passed the forward pass: {fact.parameters:,} parameters, "
+        f"{inputs} -> {fact.output_shape}.",
+        f"Checked: {', '.join(findings.passed)}.",
+        *[f"Note: {note}." for note in findings.notes],
+        f"Source {fact.source_digest[:12]}; any edit of it, or of a module it imports, voids this pass.",
+    ]
+    return _crop("\n".join(lines), _LIMIT)
+
+
+def _crop(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,1 @@
+"""Checks that run inside the sandbox, beside the candidate; nothing of ours is imported there."""

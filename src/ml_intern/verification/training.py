@@ -1,0 +1,283 @@
+"""Run one training in a sandbox of its own, watch it, and accept it only with sound weights.
+
+The folder of the call on the host holds `source/` (the exact files that ran), `job/` (claim and events of the
+process), `output.log` and `metrics.jsonl`. The process outlives the agent: the same call attaches to it again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeGuard, cast
+
+from ml_intern.core.errors import ToolError
+from ml_intern.core.facts import Trained
+from ml_intern.core.live import Watcher
+from ml_intern.core.protocols import RunPaths
+from ml_intern.core.sandbox import GPU, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
+from ml_intern.verification import confined
+from ml_intern.verification.condense import condense
+from ml_intern.verification.recording import Recording
+from ml_intern.verification.source import source_digest
+from ml_intern.verification.watch import WatchSummary, summarize
+from ml_intern.verification.weights import WeightsFile, check_weights
+
+WEIGHTS = "model.safetensors"
+METRICS = "metrics.json"
+HYPERPARAMETERS = "hyperparameters.json"
+
+_PROBES = Path(__file__).parent / "probes"
+_GUARD = "/opt/ml-intern/guard"
+_MAX_METRICS = 64 << 10
+_MAX_NAMES = 64
+_SHOWN = 2500
+"""Characters of the job's output in a report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """How a training ended. `text` is for the language model; `fact` is None where it is not accepted."""
+
+    text: str
+    fact: Trained | None
+    summary: WatchSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to train: `files` by name with `/`, `script` one of them, and what they are known by."""
+
+    files: Mapping[str, bytes]
+    script: str
+    hyperparameters: Mapping[str, object]
+    source_digest: str
+    dataset_digest: str = ""
+    data: Path | None = None
+    gpu: GPU = "none"
+    timeout: float = 3600.0
+
+
+def guard_mounts(paths: RunPaths) -> tuple[Mount, ...]:
+    """Give the mounts that arm guard and watch, and the list of checked networks they go by."""
+    verified = paths.root / "verified"
+    verified.mkdir(parents=True, exist_ok=True)
+    return (
+        Mount(source=_PROBES / "guard", target=_GUARD),
+        Mount(source=verified, target="/verified"),
+    )
+
+
+def stored_files(paths: RunPaths, call_id: str) -> dict[str, bytes] | None:
+    """Give the sources that an earlier life of this call ran with; None where it had not begun."""
+    folder = paths.call(call_id) / "source"
+    if not folder.is_dir():
+        return None
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*.py"))}
+
+
+def train(
+    backend: SandboxBackend,
+    order: Order,
+    *,
+    run: str,
+    paths: RunPaths,
+    call_id: str,
+    live: Watcher,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> TrainingReport:
+    """Run the script to its end, or attach where this call was begun before, and judge what it left.
+
+    Raises:
+        SandboxError: the sandbox failed, whatever the script did.
+    """
+    _store(order, paths.call(call_id))
+    paths.outputs.joinpath(call_id).mkdir(parents=True, exist_ok=True)
+    job = JobSpec(directory=paths.call(call_id) / "job", argv=("python", order.script), timeout=order.timeout)
+    started = backend.start(_spec(order, run=run, paths=paths, call_id=call_id), job)
+    total = order.hyperparameters.get("steps")
+    with Recording(paths.call(call_id), call_id, live, total if isinstance(total, int) and total > 0 else None) as seen:
+        result = started.wait(on_event=seen.take, cancelled=cancelled)
+    summary = summarize(seen.lines)
+    try:
+        if problem := _problem(result, summary):
+            raise ToolError(problem)
+        weights = check_weights(paths.outputs / call_id, WEIGHTS)
+        _probe_weights(backend, run=run, paths=paths, call_id=call_id, cancelled=cancelled)
+    except ToolError as error:
+        return TrainingReport(text=_refusal(str(error), result, call_id), fact=None, summary=summary)
+    reported, note = _reported(paths.outputs / call_id)
+    fact = _fact(order, call_id, weights, reported, summary, result)
+    return TrainingReport(text=_success(fact, weights, summary, result, note), fact=fact, summary=summary)
+
+
+def _store(order: Order, call: Path) -> None:
+    """Write the sources once; a half-written folder of a crash is not taken for them."""
+    if (call / "source").is_dir():
+        return
+    partial = call / f"source.{os.getpid()}"
+    parameters = json.dumps(dict(order.hyperparameters), indent=2).encode()
+    for name, content in {**order.files, HYPERPARAMETERS: parameters}.items():
+        file = partial / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    partial.rename(call / "source")
+
+
+def _spec(order: Order, *, run: str, paths: RunPaths, call_id: str) -> SandboxSpec:
+    data = (Mount(source=order.data, target="/data"),) if order.data is not None else ()
+    own = (
+        Mount(source=paths.call(call_id) / "source", target="/source"),
+        Mount(source=paths.outputs / call_id, target="/output", writable=True),
+    )
+    return SandboxSpec(
+        run=run,
+        mounts=(*own, *data, *guard_mounts(paths)),
+        working_directory="/source",
+        environment={
+            "PYTHONPATH": f"{_GUARD}:/source",
+            "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+            "ML_INTERN_STOP_ON_SPIKE": "0" if order.hyperparameters.get("stop_on_spike") is False else "1",
+        },
+        gpu=order.gpu,
+    )
+
+
+def _problem(result: JobResult, summary: WatchSummary) -> str:
+    """Say why the training is not accepted; empty if its process ended well."""
+    if summary.diverged:
+        return (
+            f"The training diverged {summary.diverged}\nOften a tenth of the learning rate with gradient clipping "
+            'helps; a jump that is meant needs the hyperparameter "stop_on_spike": false.'
+        )
+    stalled = f" Before that there was {summary.stalled}." if summary.stalled else ""
+    match result.reason:
+        case None if result.exit_code != 0:
+            problem = f"The script ended with exit status {result.exit_code}.{stalled}"
+        case None if summary.steps == 0:
+            problem = (
+                "The watch saw no optimizer.step() in the script's own process. Train with a torch optimizer, "
+                "and not in a child process."
+            )
+        case None:
+            problem = ""
+        case "timeout":
+            problem = f"The time limit ended it at step {summary.steps}; ask for a longer one or fewer steps.{stalled}"
+        case "lost":
+            problem = "The process was lost with its machine or container; call train again."
+        case reason:
+            problem = f"It was ended at step {summary.steps}: {reason}.{stalled}"
+    return problem
+
+
+def _probe_weights(
+    backend: SandboxBackend, *, run: str, paths: RunPaths, call_id: str, cancelled: Callable[[], bool]
+) -> None:
+    """Have the weights loaded inside; torch stays off the host.
+
+    Raises:
+        ToolError: they cannot be loaded, are not finite, or no matrix of them has two different values.
+    """
+    spec = SandboxSpec(
+        run=run,
+        mounts=(
+            Mount(source=_PROBES, target="/opt/ml-intern/probes"),
+            Mount(source=paths.outputs / call_id, target="/output"),
+        ),
+        working_directory="/output",
+    )
+    argv = ("python", "-I", "/opt/ml-intern/probes/weights.py", f"/output/{WEIGHTS}")
+    job = JobSpec(directory=paths.call(call_id) / "weights", argv=argv, timeout=600.0)
+    result = backend.start(spec, job).wait(on_event=lambda _event: None, cancelled=cancelled)
+    found = _found(result)
+    match found:
+        case {"floating": 0}:
+            raise ToolError(f"{WEIGHTS} holds no floating-point tensor.")
+        case {"bad": int(bad)} if bad:
+            raise ToolError(f"{bad} tensors of {WEIGHTS} hold NaN or infinity, such as {str(found['named'])[:300]}.")
+        case {"matrices": int(matrices), "constant": int(constant)} if matrices and matrices == constant:
+            raise ToolError(f"In {WEIGHTS} every matrix has a single value throughout: nothing was trained.")
+        case {"floating": int()}:
+            return
+        case _:
+            raise ToolError(f"{WEIGHTS} cannot be loaded: {condense(result.output or str(result.reason), 500)}")
+
+
+def _found(result: JobResult) -> Mapping[str, object]:
+    """Give the probe's report; empty if there is none. The probe is ours, and nothing else runs beside it."""
+    if not result.ok or len(result.reports) != 1:
+        return {}
+    return cast("dict[str, object]", json.loads(result.reports[0]))
+
+
+def _reported(folder: Path) -> tuple[dict[str, float], str]:
+    """Give what the script says of itself, and a remark where that cannot be read."""
+    if not (folder / METRICS).exists():
+        return {}, ""
+    try:
+        entries: object = json.loads(confined.read_bytes(folder, METRICS, limit=_MAX_METRICS))
+    except (ToolError, ValueError, RecursionError) as error:
+        return {}, f"\n{METRICS} is ignored: {error}."
+    if not isinstance(entries, dict) or len(cast("dict[str, object]", entries)) > _MAX_NAMES:
+        return {}, f"\n{METRICS} is ignored: it must be a flat object of at most {_MAX_NAMES} numbers."
+    named = cast("dict[str, object]", entries)
+    numbers = {name: float(v) for name, v in named.items() if _is_number(v) and name.isprintable() and len(name) <= 64}
+    left = (
+        f"\nIgnored in {METRICS}, no finite number: {len(named) - len(numbers)}." if len(numbers) < len(named) else ""
+    )
+    return numbers, left
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _fact(
+    order: Order,
+    call_id: str,
+    weights: WeightsFile,
+    reported: Mapping[str, float],
+    summary: WatchSummary,
+    result: JobResult,
+) -> Trained:
+    given = order.hyperparameters.items()
+    return Trained(
+        call_id=call_id,
+        source_digest=order.source_digest,
+        script_digest=source_digest(order.files),
+        weights_digest=weights.digest,
+        dataset_digest=order.dataset_digest,
+        hyperparameters={name: v if isinstance(v, str) else json.dumps(v) for name, v in given},
+        reported=reported,
+        steps=summary.steps,
+        optimizer=summary.optimizer,
+        last_loss=summary.last_loss,
+        seconds=result.seconds,
+        device=summary.device,
+    )
+
+
+def _success(fact: Trained, weights: WeightsFile, summary: WatchSummary, result: JobResult, note: str) -> str:
+    fell = f", loss {summary.first_loss:.4g} → {summary.last_loss:.4g}" if _has_losses(summary) else ""
+    said = ", ".join(f"{name} {value:.4g}" for name, value in fact.reported.items())
+    return (
+        f"Trained: {fact.steps} steps of {fact.optimizer} on {fact.device} in {fact.seconds:.1f} s{fell}. "
+        f"Weights /outputs/{fact.call_id}/{WEIGHTS}: {weights.elements:,} values, finite, {weights.digest[:12]}.\n"
+        f"Self-reported: {said or 'nothing'}. Next: evaluate.{note}\n{_tail(result, fact.call_id)}"
+    )
+
+
+def _has_losses(summary: WatchSummary) -> bool:
+    return summary.first_loss is not None and summary.last_loss is not None
+
+
+def _refusal(problem: str, result: JobResult, call_id: str) -> str:
+    return f"Not accepted after {result.seconds:.1f} s. {problem}\n{_tail(result, call_id)}"
+
+
+def _tail(result: JobResult, call_id: str) -> str:
+    said = condense(result.output, _SHOWN).strip()
+    shown = f"Output:\n{said}" if said else "The script printed nothing."
+    return f"{shown}\n(all of it: read_file calls/{call_id}/output.log)"
