@@ -38,7 +38,7 @@ def evaluate_training(context: ToolContext, training: str) -> Observation:
     report = evaluate(
         context.sandboxes(),
         run=context.run,
-        directory=context.paths.call(context.call_id),
+        directory=context.paths.call(context.call_id) / "evaluation",
         bundle=context.paths.bundle,
         hidden=context.paths.hidden_data,
         dataset=dataset,

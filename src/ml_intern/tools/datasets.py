@@ -1,0 +1,72 @@
+"""Data sets for the language model: look at one, and prepare it with a part that only the runtime holds."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from pydantic import Field
+
+from ml_intern.config import Settings
+from ml_intern.core.errors import ToolError
+from ml_intern.core.facts import Trained
+from ml_intern.core.folds import facts
+from ml_intern.core.messages import Observation
+from ml_intern.core.protocols import ToolContext
+from ml_intern.data import inspect as inspection
+from ml_intern.data import prepare as preparation
+from ml_intern.data.jobs import Desk
+from ml_intern.data.source import resolve
+from ml_intern.tools._define import Toolset, tool
+
+
+class HuggingFaceDatasets(Toolset):
+    """Inspect and prepare data sets of the Hugging Face Hub, of this machine, or of scikit-learn."""
+
+    @tool(effect="read", recovery="repeat")
+    def inspect_dataset(self, dataset: str, context: ToolContext) -> Observation:
+        """Describe a data set: splits, columns, class balance, duplicates, first rows, proposed inputs and target.
+
+        `dataset`: "org/name" on the Hugging Face Hub (or "org/name:config@revision"), a local path the task names
+        ("./data", "/x/y.csv"; csv, tsv, json, jsonl, parquet, image folder), or "sklearn/digits" (also iris, wine,
+        breast_cancer, diabetes; no network needed).
+        """
+        source = resolve(dataset, Settings.load(os.environ))
+        description = inspection.inspect(_desk(context), source)
+        return Observation(text=inspection.render(description, source))
+
+    @tool(effect="execute", recovery="repeat")
+    def prepare_dataset(
+        self,
+        context: ToolContext,
+        dataset: str,
+        inputs: tuple[str, ...] = (),
+        target: str = "",
+        final_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.2,
+        seed: Annotated[int, Field(ge=0)] = 0,
+    ) -> Observation:
+        """Split a data set for training, and keep a final part of it with the runtime. Needed before training.
+
+        Writes /data/search.parquet (train on it) and /data/selection.parquet (choose with it); the final part is for
+        the one evaluation that counts. Leave `inputs` and `target` out to take the proposal of inspect_dataset.
+        Official train, validation and test splits are kept; otherwise `final_fraction` of the rows become final.
+        Rows repeated across parts are removed. Example: {"dataset": "sklearn/digits"}. Refused after training; a wrong
+        column name is answered with the list of columns.
+        """
+        if facts(context.records, Trained):
+            raise ToolError("a network was trained on the prepared data; other data need a new run")
+        source = resolve(dataset, Settings.load(os.environ))
+        request = preparation.PrepareRequest(inputs=inputs, target=target, final_fraction=final_fraction, seed=seed)
+        paths = context.paths
+        destination = preparation.Destination(visible=paths.visible_data, hidden=paths.hidden_data)
+        prepared = preparation.prepare(_desk(context), source, request, destination)
+        return Observation(text=preparation.render(prepared), facts=(prepared.fact,))
+
+
+def _desk(context: ToolContext) -> Desk:
+    return Desk(
+        backend=context.sandboxes(),
+        run=context.run,
+        directory=context.paths.call(context.call_id) / "data",
+        cancelled=context.cancelled,
+    )

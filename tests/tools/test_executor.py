@@ -1,0 +1,368 @@
+"""Sessions, files, the forward check and training through the tools, in a real sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import MemoryJournal
+
+from ml_intern.core.errors import ToolError
+from ml_intern.core.events import ToolFinished, ToolStarted
+from ml_intern.core.facts import NetworkVerified, Trained
+from ml_intern.core.live import Live, Metric, ToolOutput
+from ml_intern.core.messages import Observation, ToolCall
+from ml_intern.core.protocols import RunPaths, ToolContext
+from ml_intern.core.sandbox import SandboxBackend
+from ml_intern.tools.executor import PyTorchExecutor
+
+NETWORK = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)
+
+
+def predict(network, rows):
+    inputs = torch.tensor([[float(row["x"])] * 8 for row in rows])
+    return network(inputs).argmax(1).tolist()
+"""
+
+SCRIPT = """
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_model
+from torch.nn import functional as F
+
+from network import Net
+
+settings = json.loads(Path("hyperparameters.json").read_text())
+torch.manual_seed(0)
+network = Net()
+optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+inputs = torch.randn(64, 8)
+labels = (inputs[:, 0] > 0).long()
+for step in range(1, settings["steps"] + 1):
+    loss = F.cross_entropy(network(inputs), labels)
+    if step == settings.get("nan_at"):
+        loss = loss * float("nan")
+    if step > settings.get("spike_after", 10**9):
+        loss = loss * 100
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+save_model(network, "/output/model.safetensors")
+"""
+
+CHECK = {"class_name": "Net", "arguments": {"classes": 3}, "inputs": [{"shape": [8]}], "output_shape": [3]}
+
+
+class Bench:
+    """Calls tools as the engine does: what they prove goes into a journal that the next call sees."""
+
+    def __init__(self, root: Path, backend: SandboxBackend) -> None:
+        self.executor = PyTorchExecutor(use_gpu=False)
+        self.tools = {tool.spec.name: tool for tool in self.executor}
+        self.journal = MemoryJournal()
+        self.paths = RunPaths(root=root)
+        self.paths.workspace.mkdir(parents=True)
+        self.live: list[Live] = []
+        self.backend = backend
+
+    def call(self, name: str, **arguments: object) -> Observation:
+        tool = self.tools[name]
+        call = ToolCall(id=f"c{len(self.journal.records)}", name=name, arguments=tool.parse(arguments))
+        context = ToolContext(
+            run="run",
+            call_id=call.id,
+            paths=self.paths,
+            records=list(self.journal),
+            sandboxes=lambda: self.backend,
+            live=self.live.append,
+        )
+        self.journal.append(ToolStarted(call=call))
+        try:
+            observation = tool.run(call.arguments, context)
+        except ToolError as error:
+            observation = Observation(text=str(error), ok=False)
+        self.journal.append(ToolFinished(call=call, observation=observation))
+        return observation
+
+    def check(self, source: str = NETWORK) -> Observation:
+        self.call("write_file", path="network.py", content=source)
+        return self.call("check_network", file="network.py", **CHECK)
+
+    def train(self, script: str = SCRIPT, **hyperparameters: object) -> Observation:
+        self.call("write_file", path="train.py", content=script)
+        given = {"steps": 40, **hyperparameters}
+        return self.call("train", script="train.py", network="network.py", hyperparameters=given)
+
+    def output(self) -> Path:
+        """Give the folder that the last training wrote to."""
+        return max(self.paths.outputs.iterdir(), key=lambda folder: int(folder.name[1:]))
+
+
+@pytest.fixture
+def bench(tmp_path: Path, backend: SandboxBackend) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "run", backend)
+    yield bench
+    bench.executor.close()
+
+
+@pytest.mark.sandbox
+def test_a_checked_network_trains_and_the_fact_says_what_was_seen(bench: Bench) -> None:
+    checked = bench.check()
+
+    trained = bench.train()
+
+    assert checked.ok, checked.text
+    assert trained.ok, trained.text
+    (verified,), (fact,) = checked.facts, trained.facts
+    assert isinstance(verified, NetworkVerified)
+    assert isinstance(fact, Trained)
+    assert (fact.source_digest, fact.steps, fact.optimizer) == (verified.source_digest, 40, "AdamW")
+    assert (fact.device, fact.hyperparameters, fact.reported) == ("cpu", {"steps": "40"}, {})
+    assert "read_file calls/" in trained.text
+
+
+@pytest.mark.sandbox
+def test_a_script_that_prints_nothing_is_watched(bench: Bench) -> None:
+    bench.check()
+
+    bench.train()
+
+    shown = [event for event in bench.live if isinstance(event, Metric)]
+    assert not [event for event in bench.live if isinstance(event, ToolOutput)]
+    assert (shown[0].step, shown[-1].step, shown[-1].total) == (1, 40, 40)
+    assert {"loss", "gradient_norm", "learning_rate"} <= set(shown[-1].values)
+    kept = (bench.paths.call(bench.output().name) / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in kept] == [event.step for event in shown]
+
+
+@pytest.mark.sandbox
+def test_training_of_an_edited_network_is_refused(bench: Bench) -> None:
+    bench.check()
+    bench.call("write_file", path="network.py", content=NETWORK.replace("16", "32"))
+
+    refused = bench.train()
+
+    assert not refused.ok
+    assert "check_network" in refused.text
+
+
+@pytest.mark.sandbox
+def test_a_script_that_does_not_import_the_network_is_refused(bench: Bench) -> None:
+    bench.check()
+
+    refused = bench.train("print('no network')")
+
+    assert "does not import network.py" in refused.text
+
+
+@pytest.mark.sandbox
+def test_a_script_that_trains_another_network_than_the_checked_one_is_stopped(bench: Bench) -> None:
+    bench.check()
+
+    refused = bench.train(SCRIPT.replace("network = Net()", "network = torch.nn.Linear(8, 3)"))
+
+    assert not refused.ok
+    assert "UnverifiedNetwork" in refused.text
+
+
+@pytest.mark.sandbox
+def test_nan_stops_the_training_and_names_the_step(bench: Bench) -> None:
+    bench.check()
+
+    stopped = bench.train(nan_at=7)
+
+    assert not stopped.ok
+    assert "diverged at step 7, the loss is nan" in stopped.text
+    assert bench.live[-1] == Metric(call_id=bench.output().name, step=7, values=_values(bench.live[-1]), total=40)
+
+
+def _values(event: Live) -> dict[str, float]:
+    assert isinstance(event, Metric)
+    return dict(event.values)
+
+
+@pytest.mark.sandbox
+def test_a_loss_that_jumps_and_stays_high_stops_the_training_unless_it_is_meant(bench: Bench) -> None:
+    bench.check()
+
+    stopped = bench.train(steps=60, spike_after=30)
+    meant = bench.train(steps=60, spike_after=30, stop_on_spike=False)
+
+    assert "diverged at step 33" in stopped.text
+    assert meant.ok, meant.text
+
+
+@pytest.mark.sandbox
+def test_loaders_with_worker_processes_and_child_processes_work_under_the_watch(bench: Bench) -> None:
+    bench.check()
+    loader = (
+        "import subprocess, sys\n"
+        "from torch.utils.data import DataLoader, TensorDataset\n"
+        "assert subprocess.run([sys.executable, '-c', 'import torch; print(3)'], check=True, stdout=-1).stdout == b'3\\n'\n"
+        "for method in ('fork', 'spawn'):\n"
+        "    for batch in DataLoader(TensorDataset(torch.randn(8, 8)), num_workers=2, multiprocessing_context=method):\n"
+        "        assert batch[0].shape == (1, 8)\n"
+    )
+    script = SCRIPT.replace("network = Net()", "network = Net()\nif __name__ == '__main__':\n    exec(LOADER)")
+    trained = bench.train(f"LOADER = {loader!r}\n{script}")
+
+    assert trained.ok, trained.text
+
+
+@pytest.mark.sandbox
+def test_weights_that_are_a_link_missing_or_broken_are_refused(bench: Bench) -> None:
+    bench.check()
+    save = 'save_model(network, "/output/model.safetensors")'
+    link = f"{save.replace('model.', 'other.')}\nPath('/output/model.safetensors').symlink_to('other.safetensors')"
+    broken = "Path('/output/model.safetensors').write_bytes(b'\\x80' * 100)"
+    endless = "with torch.no_grad():\n    network.layers[0].weight[0, 0] = float('inf')\n" + save
+
+    texts = {
+        name: bench.train(SCRIPT.replace(save, instead)).text
+        for name, instead in {"link": link, "missing": "", "broken": broken, "infinite": endless}.items()
+    }
+
+    assert "links are not followed" in texts["link"]
+    assert "does not exist" in texts["missing"]
+    assert "no safetensors file" in texts["broken"]
+    assert "NaN or infinity" in texts["infinite"]
+
+
+@pytest.mark.sandbox
+def test_self_reported_numbers_are_taken_strictly(bench: Bench) -> None:
+    bench.check()
+    say = "\nPath('/output/metrics.json').write_text(json.dumps({text}))"
+
+    good = bench.train(SCRIPT + say.format(text="{'accuracy': 0.5, 'name': 'x'}"))
+    bad = bench.train(SCRIPT + say.format(text="[1]"))
+
+    (fact,) = good.facts
+    assert isinstance(fact, Trained)
+    assert fact.reported == {"accuracy": 0.5}
+    assert bad.ok
+    assert "metrics.json is ignored" in bad.text
+
+
+@pytest.mark.sandbox
+def test_a_failing_script_is_explained_by_its_own_line_and_the_shapes_there(bench: Bench) -> None:
+    bench.check()
+    own = "def step(x):\n    return network(x)\n\n\nnetwork"
+    script = SCRIPT.replace("network = Net()", f"{own} = Net()").replace("network(inputs)", "step(inputs[:, :5])")
+
+    failed = bench.train(script)
+
+    assert "exit status 1" in failed.text
+    assert "mat1 and mat2 shapes cannot be multiplied" in failed.text
+    assert "x=float32[64, 5]" in failed.text
+
+
+@pytest.mark.sandbox
+def test_the_session_keeps_variables_and_says_when_they_are_gone(bench: Bench) -> None:
+    first = bench.call("run_python", code="x = 41")
+    second = bench.call("run_python", code="x + 1")
+    bench.executor.close()
+    third = bench.call("run_python", code="x")
+
+    assert (first.text, second.text) == ("(no output)", "→ 42")
+    assert not third.ok
+    assert third.text.startswith("(A new session: variables of earlier calls are gone")
+
+
+@pytest.mark.sandbox
+def test_long_output_is_bounded_for_the_model_and_whole_on_disk(bench: Bench) -> None:
+    shown = bench.call("run_python", code="import random\nfor n in range(3000): print(chr(97 + n % 26) * (n % 60 + 1))")
+
+    call = bench.journal.records[0].event
+    assert isinstance(call, ToolStarted)
+    assert len(shown.text) < 4400
+    assert len((bench.paths.call(call.call.id) / "output.log").read_text("utf-8").splitlines()) == 3000
+    assert bench.call("read_file", path=f"calls/{call.call.id}/output.log", start_line=3000).text.endswith(
+        "a" * 0 + "j" * 60
+    )
+
+
+@pytest.mark.sandbox
+def test_files_outside_the_workspace_are_neither_read_nor_written(bench: Bench, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hidden labels", "utf-8")
+    (bench.paths.workspace / "link").symlink_to(tmp_path)
+    (bench.paths.workspace / "file.txt").symlink_to(secret)
+
+    texts = [
+        bench.call("read_file", path=path).text
+        for path in ("link/secret.txt", "file.txt", "../../secret.txt", "/outputs/../../secret.txt", str(secret))
+    ]
+    for path in ("link/new.txt", "../new.txt", "/etc/new.txt"):
+        assert not bench.call("write_file", path=path, content="x").ok
+    over = bench.call("write_file", path="file.txt", content="mine")
+
+    assert not any("hidden labels" in text for text in texts)
+    assert over.ok
+    assert secret.read_text("utf-8") == "hidden labels"
+    assert bench.call("read_file", path="file.txt").text == "mine"
+
+
+AGENT = """
+import sys
+from pathlib import Path
+from test_executor import Bench
+from ml_intern.sandboxes.namespaces import NamespaceBackend
+
+bench = Bench(Path(sys.argv[1]), NamespaceBackend(Path(sys.argv[1]) / "home", python=Path(sys.argv[2])))
+bench.check()
+bench.live = type("Told", (), {"append": lambda self, event: print("told", flush=True)})()
+bench.train(steps=400, wait=True)
+"""
+
+
+@pytest.mark.sandbox
+def test_a_training_survives_the_death_of_its_agent_and_is_attached_to_again(
+    bench: Bench, sandbox_python: Path
+) -> None:
+    bench.paths.workspace.rmdir()
+    slow = SCRIPT.replace("    loss.backward()", "    __import__('time').sleep(0.01)\n    loss.backward()")
+    agent = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            AGENT.replace("steps=400, wait=True", f"{slow!r}, steps=400"),
+            bench.paths.root,
+            sandbox_python,
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path + [str(Path(__file__).parent)])},
+        stdout=subprocess.PIPE,
+    )
+    assert agent.stdout is not None
+    assert agent.stdout.readline() == b"told\n"
+    agent.send_signal(signal.SIGKILL)
+    agent.wait()
+    agent.stdout.close()
+    claim = bench.paths.call("c6") / "job" / "claim.json"
+    before = claim.stat()
+
+    bench.check()
+    trained = bench.train(slow, steps=400)
+
+    (fact,) = trained.facts
+    assert isinstance(fact, Trained)
+    assert (fact.call_id, fact.steps) == ("c6", 400)
+    assert (claim.stat().st_ino, claim.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
