@@ -1,1 +1,1 @@
-"""Chat models behind one protocol: providers, scripted model, built-in recipes, prices."""
+"""Chat models behind one protocol: providers, a scripted model, built-in recipes, prices."""
