@@ -6,6 +6,7 @@ import ipaddress
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -36,8 +37,9 @@ def _refuse_other_machines(event: str, arguments: tuple[object, ...]) -> None:
         raise AssertionError(f"a test looked up the machine {arguments[0]!r}")
     if event in {"socket.connect", "socket.sendto"}:
         address = arguments[1]  # a path for sockets of this machine's file system
-        if isinstance(address, tuple) and not _is_here(address[0]):
-            raise AssertionError(f"a test connected to {address[0]!r}")
+        host = cast("tuple[object, ...]", address)[0] if isinstance(address, tuple) else None
+        if not _is_here(host):
+            raise AssertionError(f"a test connected to {host!r}")
 
 
 sys.addaudithook(_refuse_other_machines)

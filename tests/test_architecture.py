@@ -47,7 +47,8 @@ def _imports(tree: ast.Module) -> set[str]:
 
 
 def test_what_runs_in_the_sandbox_imports_nothing_of_ours_and_the_host_imports_no_torch() -> None:
-    ours, torch = [], []
+    ours: list[Path] = []
+    torch: list[Path] = []
     for path, tree in trees().items():
         inside = any(path.is_relative_to(folder) for folder in INSIDE)
         roots = {name.split(".")[0] for name in _imports(tree)}

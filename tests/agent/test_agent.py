@@ -112,6 +112,8 @@ def test_parts_that_do_not_go_together_are_refused_with_their_names(tmp_path: Pa
         InternAgent(Script(), tools=[], max_iterations=0, home=tmp_path)
     with pytest.raises(ConfigError, match="5 is no tool"):
         InternAgent(Script(), tools=[5], home=tmp_path)  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="'publsih' can wait for approval"):
+        InternAgent(Script(), tools=[greet], approve=["publsih"], home=tmp_path)
     with pytest.raises(ConfigError, match=r"gpt-9000|unknown|known|key"):
         InternAgent("no such model!", home=tmp_path)
 

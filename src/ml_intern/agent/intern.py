@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import cast, get_args
 
 from ml_intern import __version__, plugins
 from ml_intern.agent.prompt import SYSTEM
@@ -19,7 +19,7 @@ from ml_intern.core.events import EXIT_STATUS, Event, Outcome, Record, RunReopen
 from ml_intern.core.facts import Fact
 from ml_intern.core.folds import all_facts, started
 from ml_intern.core.live import Watcher, ignore
-from ml_intern.core.messages import Observation, ToolSpec
+from ml_intern.core.messages import Effect, Observation, ToolSpec
 from ml_intern.core.protocols import ChatModel, Gate, RunPaths, Tool, ToolContext
 from ml_intern.core.sandbox import SandboxBackend
 from ml_intern.engine import folds, loop
@@ -93,7 +93,7 @@ class InternAgent:
         self._toolsets, self._tools = _collect([ContractTools(), *(_default_tools() if tools is None else tools)])
         self._gates = _gates(self._tools.values())
         self._budget = _budget(max_iterations, max_usd, max_tokens, max_seconds)
-        self._approve = frozenset(approve)
+        self._approve = _approvals(approve, self._tools)
         self._sandbox = sandbox or self._settings.sandbox
         self._backend: SandboxBackend | None = None
         self._watcher = watcher
@@ -246,6 +246,14 @@ def _as_tool(item: Tool | Callable[..., Observation | str]) -> Tool:
     if not callable(item):
         raise ConfigError(f"{item!r} is no tool: pass a Toolset, a Tool, or an annotated function")
     return FunctionTool(item)
+
+
+def _approvals(wanted: Collection[str], tools: Collection[str]) -> frozenset[str]:
+    """Refuse a name that would never ask anybody."""
+    known = {*get_args(Effect), *tools}
+    if unknown := sorted(set(wanted) - known):
+        raise ConfigError(f"nothing called {unknown[0]!r} can wait for approval; known: {', '.join(sorted(known))}")
+    return frozenset(wanted)
 
 
 def _gates(tools: Collection[Tool]) -> dict[str, Gate]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
@@ -93,7 +93,8 @@ class FunctionTool:
         name: str | None = None,
         verify: Callable[..., Observation | None] | None = None,
     ) -> None:
-        options = options or getattr(function, _MARK, None) or ToolOptions()
+        marked: ToolOptions | None = getattr(function, _MARK, None)
+        options = options or marked or ToolOptions()
         self._function = function
         self._verify = verify
         name = name or function.__name__
@@ -153,20 +154,21 @@ def _model(name: str, parameters: list[inspect.Parameter]) -> type[BaseModel]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Drop what costs tokens and tells a model nothing: titles and pydantic's bookkeeping."""
+    """Drop what costs tokens and tells a model nothing: titles."""
+    return {**cast("dict[str, Any]", _without_titles(schema)), "additionalProperties": False}
 
-    def strip(node: object, *, is_properties: bool = False) -> object:
-        if isinstance(node, dict):
-            return {
-                key: strip(value, is_properties=key in {"properties", "$defs"} and not is_properties)
-                for key, value in node.items()
-                if is_properties or key != "title"
-            }
-        return [strip(item) for item in node] if isinstance(node, list) else node
 
-    plain = strip(schema)
-    assert isinstance(plain, dict)
-    return {**plain, "additionalProperties": False}
+def _without_titles(node: object, *, is_properties: bool = False) -> object:
+    """Copy a schema; among `properties` a key called title is a parameter's name and stays."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in cast("list[object]", node)]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_titles(value, is_properties=key in {"properties", "$defs"} and not is_properties)
+        for key, value in cast("dict[str, object]", node).items()
+        if is_properties or key != "title"
+    }
 
 
 def _explain(name: str, error: ValidationError) -> str:

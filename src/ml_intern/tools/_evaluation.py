@@ -17,23 +17,12 @@ from ml_intern.verification.source import source_digest, source_files
 def evaluate_training(context: ToolContext, training: str) -> Observation:
     """Score the training named by its call id, or the newest; the same weights are scored only once."""
     trained = _trained(context, training)
-    dataset, network = _dataset(context, trained), _network(context, trained)
-    known = [f for f in facts(context.records, Evaluated) if f.weights_digest == trained.weights_digest]
-    bundle = bundles.build(
-        context.paths.bundle,
-        trained=trained,
-        network=network,
-        dataset=dataset,
-        source=_source(context, trained, network),
-        weights=context.paths.outputs / trained.call_id / "model.safetensors",
-        run=context.run,
-    )
-    if known:
+    dataset = _dataset(context, trained)
+    bundle = _bundle(context, trained, dataset)
+    if known := [f for f in facts(context.records, Evaluated) if f.weights_digest == trained.weights_digest]:
         first = known[-1].scores[0]
-        return Observation(
-            text=f"These weights were scored already: {first.metric} {first.value:.4f}. A part is scored once.",
-            facts=(known[-1],),
-        )
+        text = f"These weights were scored already: {first.metric} {first.value:.4f}. A part is scored once."
+        return Observation(text=text, facts=(known[-1],))
     agreed = facts(context.records, ContractAgreed)
     report = evaluate(
         context.sandboxes(),
@@ -58,9 +47,26 @@ def evaluate_training(context: ToolContext, training: str) -> Observation:
         scores=report.scores,
         environment=report.environment,
     )
+    return Observation(text=report.text + _counted(context, fact), facts=(fact,))
+
+
+def _counted(context: ToolContext, fact: Evaluated) -> str:
+    """Say how often the final part was used, from the second candidate on."""
     times = len({f.weights_digest for f in facts(context.records, Evaluated)} | {fact.weights_digest})
-    note = "" if times == 1 else f"\nThe final part has now been scored for {times} candidates; the card says so."
-    return Observation(text=report.text + note, facts=(fact,))
+    return "" if times == 1 else f"\nThe final part has now been scored for {times} candidates; the card says so."
+
+
+def _bundle(context: ToolContext, trained: Trained, dataset: DatasetPrepared) -> bundles.Bundle:
+    network = _network(context, trained)
+    return bundles.build(
+        context.paths.bundle,
+        trained=trained,
+        network=network,
+        dataset=dataset,
+        source=_source(context, trained, network),
+        weights=context.paths.outputs / trained.call_id / "model.safetensors",
+        run=context.run,
+    )
 
 
 def _trained(context: ToolContext, training: str) -> Trained:

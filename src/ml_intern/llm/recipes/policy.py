@@ -133,9 +133,10 @@ def _finish(trail: Trail, order: Order, plan: designs.Design, rows: int) -> Say 
     if (scored := trail.succeeded("evaluate")) is None:
         text = "Training ended well. Now the evaluation that counts, on rows that the training never saw."
         return _once(trail, Act(text=text, tool="evaluate", arguments={}))
-    if order.publishes and (published := trail.succeeded("publish")) is None:
+    published = trail.succeeded("publish")
+    if order.publishes and published is None:
         return _once(trail, Act(text="Evaluated; now publish it.", tool="publish", arguments=_publication(order, plan)))
-    closing = f"\n{published.text.splitlines()[0]}" if order.publishes and published else ""
+    closing = f"\n{published.text.split(' Every file')[0]}" if published else ""
     return Say(text=f"Done: {plan.title}, evaluated by the runtime.\n{scored.text}{closing}")
 
 

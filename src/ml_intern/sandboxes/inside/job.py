@@ -1,0 +1,181 @@
+"""Run one program to its end: stream its output and reports, keep its limits, obey a request to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import processes
+from bounded import Bounded
+from watchdog import Watchdog
+
+_LINE = 1 << 20
+_REPORTS = 64 << 20
+"""Bytes of the longest line of a report, and of all lines together; what is beyond is lost."""
+
+
+def run_job(settings: dict[str, Any], events: int) -> None:
+    """Run the program that `job.json` in the control folder names and write its events to `events`."""
+    control = Path(settings["control"])
+    order = json.loads((control / "job.json").read_text("utf-8"))
+    _Job(settings, order, control, events).run()
+
+
+class _Job:
+    def __init__(self, settings: dict[str, Any], order: dict[str, Any], control: Path, events: int) -> None:
+        self._settings = settings
+        self._order = order
+        self._control = control
+        self._events = events
+        self._loop = processes.Loop()
+        self._output = Bounded(settings["output"], self._print)
+        self._reports = _Lines(lambda line: self._emit(event="report", line=line))
+        self._watchdog = Watchdog(memory=settings["memory"], disk=settings["disk"], roots=settings["writable"])
+        self._began = time.monotonic()
+        self._reason: str | None = None
+        self._detail = ""
+        self._kill_at: float | None = None
+
+    def run(self) -> None:
+        kills = processes.kernel_kills()
+        child, readers = self._start()
+        self._emit(event="started")
+        while (status := processes.bury().get(child)) is None:
+            self._loop.turn()
+            self._check(child)
+        processes.clear()  # what it left behind must not outlive it
+        for reader in readers:
+            self._drain(reader)
+        if status == -signal.SIGKILL and processes.kernel_kills() > kills:
+            self._reason = self._reason or "memory"
+        self._finish(status)
+
+    def _start(self) -> tuple[int, tuple[int, ...]]:
+        out, out_end = processes.pipe()
+        err, err_end = processes.pipe()
+        report, report_end = processes.pipe()
+        source = os.open(self._control / "stdin", os.O_RDONLY)
+        child = processes.spawn(
+            self._order["argv"],
+            streams=(source, out_end, err_end),
+            keep=(report_end,),
+            environment={**os.environ, "ML_INTERN_REPORT_FD": str(report_end)},
+            directory=self._settings["directory"],
+            limits=processes.limits_of(self._settings),
+        )
+        for descriptor in (source, out_end, err_end, report_end):
+            os.close(descriptor)
+        self._sinks = {
+            out: lambda data: self._output.feed("stdout", data),
+            err: lambda data: self._output.feed("stderr", data),
+            report: self._reports.feed,
+        }
+        for descriptor in self._sinks:
+            self._loop.watch(descriptor, lambda descriptor=descriptor: self._read(descriptor))
+        return child, (out, err, report)
+
+    def _read(self, descriptor: int) -> bool:
+        """Take one chunk; false when nothing is there any more."""
+        data = processes.read(descriptor)
+        if data:
+            self._sinks[descriptor](data)
+            return True
+        if data is not None:
+            del self._sinks[descriptor]
+            self._loop.forget(descriptor)
+        return False
+
+    def _drain(self, descriptor: int) -> None:
+        while descriptor in self._sinks and self._read(descriptor):
+            pass
+
+    def _check(self, child: int) -> None:
+        """End it where a limit, its time or the host says so."""
+        now = time.monotonic()
+        if self._kill_at is not None:
+            if now >= self._kill_at:
+                processes.kill_all()
+            return
+        if limit := self._watchdog.exceeded():
+            self._reason, self._kill_at = limit, now
+            processes.kill_all()
+        elif now - self._began > self._order["timeout"]:
+            self._interrupt(child, "timeout", "")
+        elif (stop := self._control / "stop").exists():
+            self._interrupt(child, "stopped", stop.read_text("utf-8"))
+
+    def _interrupt(self, child: int, reason: str, detail: str) -> None:
+        self._reason, self._detail = reason, detail
+        self._kill_at = time.monotonic() + processes.GRACE
+        processes.send(child, signal.SIGINT)
+
+    def _finish(self, status: int) -> None:
+        dropped, tail = self._output.finish()
+        self._reports.finish()
+        reason = self._reason or (f"signal {-status}" if status < 0 else None)
+        self._log(tail)
+        self._emit(
+            event="exit",
+            code=None if reason else status,
+            reason=reason,
+            detail=self._detail,
+            dropped=dropped,
+            tail=tail,
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _print(self, stream: str, text: str) -> None:
+        self._log(text)
+        self._emit(event="output", stream=stream, text=text)
+
+    def _log(self, text: str) -> None:
+        _write(2, text.encode())
+
+    def _emit(self, **event: object) -> None:
+        _write(self._events, json.dumps(event).encode() + b"\n")
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write all of it; process 1 goes on even where nobody reads any more."""
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        return
+
+
+class _Lines:
+    """Cut bytes into lines; drops lines that are too long, and all lines once there were too many."""
+
+    def __init__(self, emit: Any) -> None:
+        self._emit = emit
+        self._pending = bytearray()
+        self._is_too_long = False
+        self._total = 0
+
+    def feed(self, data: bytes) -> None:
+        *complete, rest = data.split(b"\n")
+        for piece in complete:
+            self._extend(piece)
+            self._close()
+        self._extend(rest)
+
+    def finish(self) -> None:
+        if self._pending:
+            self._close()
+
+    def _extend(self, piece: bytes) -> None:
+        self._is_too_long = self._is_too_long or len(self._pending) + len(piece) > _LINE
+        if not self._is_too_long:
+            self._pending += piece
+
+    def _close(self) -> None:
+        self._total += len(self._pending)
+        if not self._is_too_long and self._total <= _REPORTS:
+            self._emit(self._pending.decode("utf-8", "backslashreplace"))
+        self._pending.clear()
+        self._is_too_long = False

@@ -1,0 +1,142 @@
+"""Give up rights that no training code needs: system calls, core dumps, unbounded files and processes.
+
+Runs inside, in process 1, whatever the backend: the filter stacks on the one an engine installs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import struct
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_SET_DUMPABLE, _SET_SECCOMP, _NO_NEW_PRIVS, _FILTER_MODE = 4, 22, 38, 2
+
+# Numbers from the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
+_REFUSED = {
+    "x86_64": {
+        "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "mount": 165, "umount2": 166,
+        "pivot_root": 155, "chroot": 161, "swapon": 167, "swapoff": 168, "reboot": 169, "sethostname": 170,
+        "setdomainname": 171, "iopl": 172, "ioperm": 173, "init_module": 175, "delete_module": 176,
+        "finit_module": 313, "quotactl": 179, "acct": 163, "add_key": 248, "request_key": 249, "keyctl": 250,
+        "unshare": 272, "setns": 308, "perf_event_open": 298, "bpf": 321, "userfaultfd": 323, "kexec_load": 246,
+        "kexec_file_load": 320, "open_by_handle_at": 304, "io_uring_setup": 425, "io_uring_enter": 426,
+        "io_uring_register": 427, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431,
+        "fsmount": 432, "fspick": 433, "pidfd_getfd": 438, "mount_setattr": 442, "settimeofday": 164,
+        "clock_settime": 227, "adjtimex": 159, "clock_adjtime": 305, "syslog": 103, "modify_ldt": 154,
+        "fanotify_init": 300,
+    },
+    "aarch64": {
+        "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "mount": 40, "umount2": 39,
+        "pivot_root": 41, "chroot": 51, "swapon": 224, "swapoff": 225, "reboot": 142, "sethostname": 161,
+        "setdomainname": 162, "init_module": 105, "delete_module": 106, "finit_module": 273, "quotactl": 60,
+        "acct": 89, "add_key": 217, "request_key": 218, "keyctl": 219, "unshare": 97, "setns": 268,
+        "perf_event_open": 241, "bpf": 280, "userfaultfd": 282, "kexec_load": 104, "kexec_file_load": 294,
+        "open_by_handle_at": 265, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+        "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
+        "pidfd_getfd": 438, "mount_setattr": 442, "settimeofday": 170, "clock_settime": 112, "adjtimex": 171,
+        "clock_adjtime": 266, "syslog": 116, "fanotify_init": 262,
+    },
+}  # fmt: skip
+_KNOWN = {
+    "x86_64": {"audit": 0xC000003E, "socket": 41, "socketpair": 53, "clone": 56, "ioctl": 16},
+    "aarch64": {"audit": 0xC00000B7, "socket": 198, "socketpair": 199, "clone": 220, "ioctl": 29},
+}
+_CLONE3 = 435
+_AF_UNIX, _TIOCSTI, _TIOCLINUX = 1, 0x5412, 0x541C
+_NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
+
+_LOAD, _EQUAL, _GREATER_OR_EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050000 | 1, 0x00050000 | 38, 0x80000000
+_NUMBER, _AUDIT, _ARGUMENT_0, _ARGUMENT_1 = 0, 4, 16, 24
+_Instruction = tuple[int, int, int, int]
+
+
+def confine() -> None:
+    """Install the filter for good and hide this process's memory and descriptors from its children.
+
+    Raises:
+        OSError: the kernel or the processor is not supported.
+    """
+    _call("no_new_privs", _NO_NEW_PRIVS, 1)
+    install(program(platform.machine()))
+    set_dumpable(False)
+
+
+def program(machine: str) -> bytes:
+    """Assemble the BPF program for `machine`: refuse a list, allow Unix sockets only, no new namespaces.
+
+    Raises:
+        OSError: the processor is unknown.
+    """
+    if machine not in _KNOWN:
+        raise OSError(f"no system call filter for a {machine} processor")
+    known = _KNOWN[machine]
+    code: list[_Instruction] = [
+        (_LOAD, 0, 0, _AUDIT),
+        (_EQUAL, 1, 0, known["audit"]),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER),
+    ]
+    if machine == "x86_64":  # the x32 numbers are a second door to the same calls
+        code += [(_GREATER_OR_EQUAL, 0, 1, 0x40000000), (_RETURN, 0, 0, _ENOSYS)]
+    for number in _REFUSED[machine].values():
+        code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _EPERM)]
+    # glibc falls back from clone3 to clone, whose flags a filter can read
+    code += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ENOSYS)]
+    code += _when(known["clone"], [(_LOAD, 0, 0, _ARGUMENT_0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES)], _EPERM)
+    for call in ("socket", "socketpair"):
+        code += _when(known[call], [(_LOAD, 0, 0, _ARGUMENT_0), (_EQUAL, 1, 0, _AF_UNIX)], _EPERM)
+    terminal = [(_LOAD, 0, 0, _ARGUMENT_1), (_EQUAL, 1, 0, _TIOCSTI), (_EQUAL, 0, 1, _TIOCLINUX)]
+    code += [*_when(known["ioctl"], terminal, _EPERM), (_RETURN, 0, 0, _ALLOW)]
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
+
+
+def _when(number: int, test: list[_Instruction], verdict: int) -> list[_Instruction]:
+    """For the call `number` only: fall through `test` into `verdict`, or be allowed."""
+    body = [*test, (_RETURN, 0, 0, verdict), (_RETURN, 0, 0, _ALLOW)]
+    return [(_EQUAL, 0, len(body), number), *body]
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
+
+
+def install(code: bytes) -> None:
+    """Load a BPF program into the kernel; it holds for every later child.
+
+    Raises:
+        OSError: the kernel refused it.
+    """
+    buffer = ctypes.create_string_buffer(code, len(code))
+    header = _Program(len(code) // 8, ctypes.addressof(buffer))
+    _call("seccomp", _SET_SECCOMP, _FILTER_MODE, ctypes.byref(header))
+
+
+def set_dumpable(dumpable: bool) -> None:
+    """Allow or forbid same-user processes to look into this one; exec allows it again."""
+    _call("dumpable", _SET_DUMPABLE, int(dumpable))
+
+
+def limit(*, file_size: int, processes: int) -> None:
+    """Bound one process tree: `file_size` in bytes, `processes` with threads (0 leaves that to the engine)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, 4096)
+    _lower(resource.RLIMIT_FSIZE, file_size)
+    if processes:
+        _lower(resource.RLIMIT_NPROC, processes)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _call(what: str, option: int, *arguments: object) -> None:
+    padded = [*arguments, *(0,) * (4 - len(arguments))]
+    if _LIBC.prctl(option, *padded) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")

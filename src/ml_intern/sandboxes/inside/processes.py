@@ -1,0 +1,202 @@
+"""Start, signal and bury the processes inside; the loop of process 1 that waits for them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lockdown
+
+GRACE = 3.0
+"""Seconds between an interrupt and the kill."""
+TICK = 0.2
+"""Seconds between two looks at limits and requests."""
+_CHUNK = 1 << 16
+
+
+class Loop:
+    """Waits for descriptors and ended children; single-threaded."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll()
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._writers: dict[int, Callable[[], object]] = {}
+        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self.watch(self._wake, self._drain_wake)
+
+    def watch(self, descriptor: int, ready: Callable[[], object]) -> None:
+        """Call `ready` whenever `descriptor` can be read or is closed at its other end."""
+        self._readers[descriptor] = ready
+        self._poll.register(descriptor, select.POLLIN)
+
+    def forget(self, descriptor: int) -> None:
+        """Stop watching and close `descriptor`."""
+        if self._readers.pop(descriptor, None):
+            self._poll.unregister(descriptor)
+            os.close(descriptor)
+
+    def watches(self, descriptor: int) -> bool:
+        """Tell whether `descriptor` is still read from."""
+        return descriptor in self._readers
+
+    def watch_writing(self, descriptor: int, ready: Callable[[], object]) -> None:
+        """Call `ready` whenever `descriptor` takes more."""
+        self._writers[descriptor] = ready
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def forget_writing(self, descriptor: int) -> None:
+        """Stop waiting for `descriptor` to take more."""
+        if self._writers.pop(descriptor, None):
+            self._poll.unregister(descriptor)
+
+    def turn(self) -> None:
+        """Wait at most one tick and serve what is ready."""
+        for descriptor, _ in self._poll.poll(TICK * 1000):
+            if ready := self._readers.get(descriptor) or self._writers.get(descriptor):
+                ready()
+
+    def _drain_wake(self) -> None:
+        read(self._wake)
+
+
+def read(descriptor: int) -> bytes | None:
+    """Read one chunk without waiting; None where nothing is there yet, empty at the end."""
+    try:
+        return os.read(descriptor, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def pipe() -> tuple[int, int]:
+    """Make a pipe whose reading end never blocks and holds up to 1 MiB."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with contextlib.suppress(OSError):  # an unprivileged user may have used up the quota of pipe pages
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1 << 20)
+    return reading, writing
+
+
+def limits_of(settings: Mapping[str, Any]) -> dict[str, int]:
+    """Give the arguments of `lockdown.limit` that the supervisor's settings ask for."""
+    return {
+        "file_size": settings["disk"],
+        "processes": settings["processes"] if settings["limit_processes"] else 0,
+    }
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    streams: tuple[int, int, int],
+    keep: Sequence[int],
+    environment: Mapping[str, str],
+    directory: str,
+    limits: Mapping[str, int],
+) -> int:
+    """Start `argv` in a session of its own; give its process id.
+
+    Args:
+        argv: the program, looked up in the environment's PATH, and its arguments.
+        streams: descriptors for input, output and errors.
+        keep: further descriptors that it inherits under the same numbers.
+        environment: its whole environment.
+        directory: its working directory.
+        limits: arguments of `lockdown.limit`.
+    """
+    child = os.fork()
+    if child == 0:
+        _become(argv, streams, keep, environment, directory, limits)
+    return child
+
+
+def _become(
+    argv: Sequence[str],
+    streams: tuple[int, int, int],
+    keep: Sequence[int],
+    environment: Mapping[str, str],
+    directory: str,
+    limits: Mapping[str, int],
+) -> NoReturn:
+    try:
+        for target, descriptor in enumerate(streams):
+            os.dup2(descriptor, target)
+        for descriptor in keep:
+            os.set_inheritable(descriptor, True)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        lockdown.set_dumpable(True)  # else /proc/self belongs to root and the next line fails
+        with contextlib.suppress(OSError):
+            # the kernel shall take this process, not process 1
+            Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+        lockdown.limit(**limits)
+        os.chdir(directory)
+        os.execvpe(argv[0], list(argv), dict(environment))
+    except OSError as error:
+        os.write(2, f"{argv[0]} cannot be started: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def others() -> list[int]:
+    """List every process of this namespace but this one."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and int(path.name) != os.getpid()]
+
+
+def kill_all() -> None:
+    """Kill every process of this namespace but this one."""
+    if os.getpid() != 1:
+        raise RuntimeError("kill_all outside process 1 would reach other people's processes")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+
+
+def clear() -> None:
+    """Kill every other process and wait until they are gone, so that their places are free again."""
+    deadline = time.monotonic() + GRACE
+    while others() and time.monotonic() < deadline:
+        kill_all()
+        bury()
+        time.sleep(0.005)
+
+
+def send(pid: int, number: int) -> None:
+    """Signal one process, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def bury() -> dict[int, int]:
+    """Collect ended children: process id to exit status (negative: the signal)."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended[pid] = os.waitstatus_to_exitcode(status)
+
+
+def kernel_kills() -> int:
+    """Count processes that the kernel killed for memory in this control group; 0 where it does not say."""
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        try:
+            fields = dict(line.split() for line in Path(path).read_text("ascii").splitlines())
+        except (OSError, ValueError):
+            continue
+        return int(fields.get("oom_kill", 0))
+    return 0
