@@ -49,7 +49,8 @@ class ToolCall:
 class Message:
     """One turn of the conversation.
 
-    `ok` is false for the observation of a call that failed or was refused. `provider` is the JSON of the provider's own message, kept so that thinking signatures survive a resume.
+    `ok` is false for the observation of a call that failed or was refused. `provider` is the JSON of the provider's
+    own message, kept so that thinking signatures survive a resume.
     """
 
     role: Role

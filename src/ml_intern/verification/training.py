@@ -70,14 +70,6 @@ def guard_mounts(paths: RunPaths) -> tuple[Mount, ...]:
     )
 
 
-def stored_files(paths: RunPaths, call_id: str) -> dict[str, bytes] | None:
-    """Give the sources that an earlier life of this call ran with; None where it had not begun."""
-    folder = paths.call(call_id) / "source"
-    if not folder.is_dir():
-        return None
-    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*.py"))}
-
-
 def train(
     backend: SandboxBackend,
     order: Order,
