@@ -1,0 +1,7 @@
+"""Fixtures of the tests that publish."""
+
+from __future__ import annotations
+
+from hub.fixtures import hub
+
+__all__ = ["hub"]
