@@ -22,6 +22,9 @@ from hub.server import Hub
 # The client's upload of LFS objects uses what its own HTTP library deprecates (huggingface_hub 2.4, httpx2 2.16).
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
+# pyright: reportUnknownMemberType=false
+# The client leaves some of its parameters without types.
+
 LARGE = bytes(range(256)) * (3 << 12)
 
 
@@ -125,8 +128,8 @@ def test_history_refs_and_paths_are_told(hub: Hub) -> None:
     first = hub.add("alice/data", {"train/a.parquet": b"1", "README.md": b"2"}, kind="dataset", message="why")
     client = api(hub)
 
-    commits = client.list_repo_commits("alice/data", repo_type="dataset")
-    assert [(c.commit_id, c.title, c.message) for c in commits][0] == (first, "add files", "why")
+    newest = client.list_repo_commits("alice/data", repo_type="dataset")[0]
+    assert (newest.commit_id, newest.title, newest.message) == (first, "add files", "why")
     assert [b.target_commit for b in client.list_repo_refs("alice/data", repo_type="dataset").branches] == [first]
     infos = client.get_paths_info("alice/data", ["train", "README.md", "none"], repo_type="dataset")
     assert sorted(info.path for info in infos) == ["README.md", "train"]

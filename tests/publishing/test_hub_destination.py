@@ -144,9 +144,10 @@ def test_a_name_alone_belongs_to_the_account_of_the_token(hub: Hub) -> None:
     assert Publisher(hub).destination.complete("team/model") == "team/model"
 
 
-@pytest.mark.parametrize(
-    "name", ["", "/", "a/b/c", "../x", "a..b", "a--b", "-a", "a.", "a b", "a/b.git", "ä", "a" * 97]
-)
+BAD_NAMES = ("", "/", "a/b/c", "../x", "a..b", "a--b", "-a", "a.", "a b", "a/b.git", "ä", "a" * 97)
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_bad_name_is_refused_before_anyone_is_asked(hub: Hub, name: str) -> None:
     with pytest.raises(ToolError, match="no name of a repository"):
         Publisher(hub).destination.complete(name)
@@ -177,3 +178,19 @@ def test_a_hub_that_is_gone_is_said_to_be(files: Path) -> None:
     with pytest.raises(ToolError, match="no answer from the Hub"):
         destination.complete("model")
     assert waits == [2.0, 4.0]
+
+
+def test_a_commit_that_lands_while_ours_is_repeated_is_not_built_upon_unseen(hub: Hub, files: Path) -> None:
+    """The parent is named, so a request that arrives late or after somebody else's is refused by the Hub."""
+    hub.add("alice/model", {"a.md": b"1"}, private=True)
+    hub.inject(FAULTS["unreachable"])
+    landed: list[str] = []
+
+    def wait(seconds: float) -> None:
+        if seconds:
+            landed.append(hub.add("alice/model", {"a.md": b"2"}))
+
+    destination = HubDestination(token=Secret("hf_test_alice"), endpoint=hub.endpoint, sleep=wait)
+    with pytest.raises(ToolError, match="another commit came first"):
+        destination.push(files, "alice/model", private=True, key=KEY, message="Publish it")
+    assert (len(landed), hub.commits("alice/model")[0].oid) == (1, landed[0])

@@ -15,7 +15,7 @@ from ml_intern.publishing.record import ModelRecord
 from ml_intern.publishing.snippet import usage
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_HUB_DATASET = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
+_HUB_DATASET = re.compile(r"(?P<id>[\w.-]{1,96}(?:/[\w.-]{1,96})?)(?::(?P<config>[\w.-]+))?(?:@[\w./-]+)?")
 
 
 def render(record: ModelRecord, prose: Prose, *, bundle: Bundle, repository: str, folder: Path | None = None) -> str:
@@ -59,8 +59,7 @@ def render(record: ModelRecord, prose: Prose, *, bundle: Bundle, repository: str
 
 def dataset_reference(dataset: str) -> str:
     """Name the data without telling where files lie on this machine."""
-    path = Path(dataset)
-    return path.name if path.is_absolute() or dataset.startswith("~") else dataset
+    return Path(dataset).name if dataset.startswith(("/", "./", "../", "~")) else dataset
 
 
 def pipeline_tag(dataset: DatasetPrepared) -> str | None:
@@ -78,20 +77,22 @@ def _front_matter(record: ModelRecord, prose: Prose) -> str:
     dataset = record.dataset
     reference = plain(dataset_reference(dataset.dataset))
     tag = pipeline_tag(dataset)
-    on_hub = _COMMIT.fullmatch(dataset.revision) and _HUB_DATASET.fullmatch(reference)
+    on_hub = _HUB_DATASET.fullmatch(reference) if _COMMIT.fullmatch(dataset.revision) else None
+    identifier, config = (on_hub["id"], on_hub["config"]) if on_hub else (reference, None)
     data = ModelCardData(
         license=prose.license,
         library_name="pytorch",
         pipeline_tag=tag,
         tags=["ml-intern", "pytorch", dataset.task],
-        datasets=[reference] if on_hub else None,
+        datasets=[identifier] if on_hub else None,
         metrics=[plain(score.metric) for score in record.evaluated.scores],
         model_name=plain(prose.title),
         eval_results=[
             EvalResult(
                 task_type=tag or dataset.task,
-                dataset_type=reference,
+                dataset_type=identifier,
                 dataset_name=reference,
+                dataset_config=config,
                 dataset_split=plain(record.evaluated.split),
                 dataset_revision=plain(dataset.revision),
                 metric_type=plain(score.metric),
@@ -115,12 +116,12 @@ def _what_it_is(record: ModelRecord) -> str:
 
 def _evaluation(record: ModelRecord) -> str:
     evaluated = record.evaluated
-    times = "once" if record.evaluations == 1 else f"{record.evaluations} times"
+    candidates = "one candidate" if record.candidates == 1 else f"{record.candidates} candidates"
     reported = record.trained.reported
     parts = [
         f"The runtime loaded this bundle in a fresh sandbox without network, let it predict the {evaluated.rows:,} "
         f"rows of the part *{inline(evaluated.split)}*, whose labels no training code could read, and scored the "
-        f"predictions outside. This run scored that part {times}. Intervals are 95 % bootstrap intervals; the "
+        f"predictions outside. This run scored that part for {candidates}. Intervals are 95 % bootstrap intervals; the "
         "baseline is the trivial predictor.",
         table(
             ("Metric", "Value", "95 % interval", "Baseline", "Better is"),

@@ -84,13 +84,14 @@ class FolderDestination:
         file = self._file(repository)
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as writer:
-            writer.write(json.dumps({"revision": revision, "message": said}) + "\n")
+            # The line break before it ends a line that a crash tore.
+            writer.write("\n" + json.dumps({"revision": revision, "message": said}) + "\n")
             writer.flush()
             os.fsync(writer.fileno())
         return revision
 
     def _history(self, repository: str) -> Iterator[tuple[str, str]]:
-        """Give revision and message of each commit, oldest first; a line torn by a crash is none."""
+        """Give revision and message of each commit, oldest first; what is no whole line is none."""
         file = self._file(repository)
         if not file.exists():
             return

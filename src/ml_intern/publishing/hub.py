@@ -103,6 +103,7 @@ class HubDestination:
                 f"{repository} has a newer commit than {revision}: somebody else pushed to it. "
                 "Publish under a new name."
             )
+        _open_to_others(into)
         return Fetched(folder=folder, shown=folder, cache=into)
 
     def _api(self) -> HfApi:
@@ -142,6 +143,13 @@ class HubDestination:
                 parent_commit=parent,
             )
         return commit.oid
+
+
+def _open_to_others(cache: Path) -> None:
+    """Let the user of a sandbox read the cache: the client keeps its listings of trees to its own user."""
+    for path in cache.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o444)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~#!$])")
-_LEADING = re.compile(r"^([-+=:>]|\d+[.)])")
+_SPECIAL = re.compile(r"([\\`*\[\]|~#!$]|(?<!\w)_|_(?!\w))")  # between letters an underscore is none
+_LEADING = re.compile(r"^([-+](?=\s|$)|-{2,}|=+|:|\d+[.)](?=\s|$))")
 
 
 def plain(text: str) -> str:
@@ -21,7 +21,7 @@ def plain(text: str) -> str:
 def inline(text: str) -> str:
     """Escape `text` so that Markdown, HTML and tables show it literally, on one line."""
     escaped = _SPECIAL.sub(r"\\\1", html.escape(plain(text), quote=False))
-    return _LEADING.sub(lambda found: re.sub(r"([-+=:>.)])", r"\\\1", found.group(0)), escaped)
+    return _LEADING.sub(lambda found: re.sub(r"([-+=:.)])", r"\\\1", found.group(0)), escaped)
 
 
 def paragraphs(text: str) -> str:

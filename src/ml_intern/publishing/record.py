@@ -9,7 +9,7 @@ from typing import TypeVar
 from ml_intern.core.errors import ToolError
 from ml_intern.core.events import Record
 from ml_intern.core.facts import ContractAgreed, DatasetPrepared, Departed, Evaluated, Fact, NetworkVerified, Trained
-from ml_intern.core.folds import facts, started
+from ml_intern.core.folds import all_facts, facts, started
 
 _Kind = TypeVar("_Kind", bound=Fact)
 
@@ -29,7 +29,7 @@ class ModelRecord:
         network: the network that was trained.
         trained: the training the weights come from.
         evaluated: the evaluation of exactly these weights.
-        evaluations: how often this run scored anything on that split.
+        candidates: how many trainings this run scored on that split.
     """
 
     run: str
@@ -42,7 +42,7 @@ class ModelRecord:
     network: NetworkVerified
     trained: Trained
     evaluated: Evaluated
-    evaluations: int
+    candidates: int
 
 
 def gather(records: Sequence[Record], *, run: str) -> ModelRecord:
@@ -62,6 +62,8 @@ def gather(records: Sequence[Record], *, run: str) -> ModelRecord:
     )
     if trained.weights_digest != evaluated.weights_digest:
         raise ToolError(f"the evaluated weights are not those of call {trained.call_id}; evaluate again")
+    proven = all_facts(records)
+    before = proven[: proven.index(evaluated)]  # a network checked later was not the one evaluated
     contracts = facts(records, ContractAgreed)
     return ModelRecord(
         run=run,
@@ -75,12 +77,12 @@ def gather(records: Sequence[Record], *, run: str) -> ModelRecord:
             "the preparation of the data that was evaluated on",
         ),
         network=_last(
-            [n for n in facts(records, NetworkVerified) if n.source_digest == trained.source_digest],
+            [n for n in before if isinstance(n, NetworkVerified) and n.source_digest == trained.source_digest],
             "the forward pass of the network that was trained",
         ),
         trained=trained,
         evaluated=evaluated,
-        evaluations=sum(e.split == evaluated.split for e in evaluations),
+        candidates=len({e.weights_digest for e in evaluations if e.split == evaluated.split}),
     )
 
 

@@ -85,7 +85,7 @@ def _example(column: Column, shapes: Sequence[str]) -> str:
         case "integer" | "label":
             return "0"
         case "list":
-            return f"[0.0] * {_length(column.detail, shapes)}"
+            return f"[0.0] * {_length(shapes)}"
         case _:
             return "None"
 
@@ -100,11 +100,10 @@ def _image(detail: str, shapes: Sequence[str]) -> str:
     return f"Image.new({(mode[1] if mode else _MODE_OF_CHANNELS.get(channels, 'RGB'))!r}, ({width}, {height}))"
 
 
-def _length(detail: str, shapes: Sequence[str]) -> int:
-    """Take the length of a list from the data's description, else from the network's last axis."""
-    stated = _NUMBER.search(detail)
+def _length(shapes: Sequence[str]) -> int:
+    """Take the length of a list from the last axis of what the network was verified with."""
     shape = _sizes(shapes[0]) if shapes else []
-    return int(stated[0]) if stated else shape[-1] if shape else 1
+    return shape[-1] if shape else 1
 
 
 def _sizes(shape: str) -> list[int]:

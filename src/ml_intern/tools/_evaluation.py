@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import ContractAgreed, DatasetPrepared, Evaluated, NetworkVerified, Trained
-from ml_intern.core.folds import facts
+from ml_intern.core.folds import all_facts, facts
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.evaluation.evaluator import evaluate
@@ -86,8 +86,10 @@ def _dataset(context: ToolContext, trained: Trained) -> DatasetPrepared:
 
 
 def _network(context: ToolContext, trained: Trained) -> NetworkVerified:
-    """Give the pass of this source; of several configurations, the one that was checked last before the training."""
-    passed = [f for f in facts(context.records, NetworkVerified) if f.source_digest == trained.source_digest]
+    """Give the pass that the training stood on: the last of this source before it, whatever was checked since."""
+    known = all_facts(context.records)
+    before = known[: known.index(trained)]
+    passed = [f for f in before if isinstance(f, NetworkVerified) and f.source_digest == trained.source_digest]
     if not passed:
         raise ToolError("the network of this training has no forward pass")
     return passed[-1]

@@ -1,0 +1,297 @@
+"""A card's numbers are facts, its metadata load, and no text of others can break out of its place."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.card import problems
+from ml_intern.core.errors import ToolError
+from ml_intern.core.facts import Column, Departed
+from ml_intern.publishing.bundle import Bundle
+from ml_intern.publishing.card import render
+from ml_intern.publishing.prose import Prose, check
+from ml_intern.publishing.provenance import provenance
+from ml_intern.publishing.record import gather
+from ml_intern.publishing.snippet import extract
+from publishing.samples import (
+    DATASET,
+    PROSE,
+    RUN,
+    SENTENCE,
+    TRAINED,
+    VERIFIED,
+    build_sample,
+    evaluated,
+    images,
+    journal,
+    sample_record,
+    sample_records,
+)
+
+HEADINGS = [
+    "Intended use",
+    "Evaluation",
+    "How to use",
+    "How it was made",
+    "What was asked, and departures from it",
+    "Data",
+    "Limits",
+    "Provenance",
+]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return build_sample(tmp_path_factory.mktemp("card") / "bundle")
+
+
+def card(bundle: Bundle, prose: Prose = PROSE, **changes: Any) -> str:
+    record = replace(sample_record(bundle), **changes)
+    return render(record, prose, bundle=bundle, repository="alice/flowers")
+
+
+def metadata(text: str) -> dict[str, Any]:
+    """Read the front matter as the client does."""
+    read: Any = ModelCard(text).data
+    return dict(read.to_dict())
+
+
+def test_the_metadata_load_with_the_client_and_state_the_scored_values(bundle: Bundle) -> None:
+    text = card(bundle)
+    loaded = metadata(text)
+    index = loaded.pop("model-index")
+
+    assert loaded == {
+        "license": "mit",
+        "library_name": "pytorch",
+        "pipeline_tag": "tabular-classification",
+        "tags": ["ml-intern", "pytorch", "classification"],
+        "datasets": ["meadow/flowers"],
+        "metrics": ["accuracy"],
+    }
+    (result,) = index[0]["results"]
+    assert result["metrics"] == [
+        {"type": "accuracy", "value": 0.8765, "name": "accuracy on a part that training never saw"}
+    ]
+    assert result["dataset"] == {
+        "type": "meadow/flowers",
+        "name": "meadow/flowers",
+        "split": "final",
+        "revision": "a" * 40,
+    }
+    assert problems(text) == ([], [])
+
+
+def numbers(tree: object) -> list[float]:
+    """Find every number in a tree of facts, in texts too."""
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", json.dumps(tree))]
+
+
+def test_every_number_of_the_card_is_a_number_of_the_facts(bundle: Bundle) -> None:
+    known = {*numbers(asdict(sample_record(bundle))), *numbers(dict(bundle.files)), *numbers(bundle.digest)}
+    known |= {95.0, 256.0, 3.0}  # the interval's level, the name of SHA-256, the number of classes
+    text = card(bundle).replace(",", "")
+    stated = [(n, len(n.partition(".")[2])) for n in re.findall(r"\d+(?:\.\d+)?", text.partition("\n---\n")[2])]
+
+    assert len(stated) > 50
+    assert [n for n, digits in stated if not any(abs(float(n) - k) <= 0.5 * 10**-digits for k in known)] == []
+
+
+def test_the_sections_tell_task_constraints_departures_and_data(bundle: Bundle) -> None:
+    text = card(bundle)
+
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == HEADINGS
+    assert f"> {SENTENCE}" in text
+    assert "| epochs | 3 | for 3 epochs |" in text
+    assert "- **batch size**: 64. Reason: the sentence left it open" in text
+    assert "| accuracy | 0.8765 | 0.7321 to 0.9432 | 0.3333 | higher |" in text
+    assert "Decisions by: built-in recipes, no language model." in text
+    assert "| learning_rate | 0.003 |" in text
+    assert "| Rows in the part final | 40 |" in text
+    assert f"| Weights | {TRAINED.weights_digest} |" in text
+
+
+def test_what_the_script_said_of_itself_stands_apart_and_never_in_the_metadata(bundle: Bundle) -> None:
+    front, _, body = card(bundle)[4:].partition("\n---\n")
+
+    assert "0.9999" not in front
+    assert "**Self-reported** by the training script, not checked by anyone:\n\n| Self-reported |  |" in body
+    assert body.count("0.9999") == 1
+
+
+def test_a_card_without_contract_departures_or_reports_says_so(bundle: Bundle) -> None:
+    text = card(bundle, contract=None, departures=(), trained=replace(TRAINED, reported={}, hyperparameters={}))
+
+    assert "The sentence fixed no further points." in text
+    assert "No departures were recorded." in text
+    assert "Self-reported" not in text
+
+
+def test_the_path_of_a_file_on_this_machine_is_not_published(bundle: Bundle) -> None:
+    dataset = replace(DATASET, dataset="/home/alice/private/flowers.csv", revision="local")
+    record = replace(sample_record(bundle), dataset=dataset)
+    text = render(record, PROSE, bundle=bundle, repository="alice/flowers")
+
+    assert "/home/alice" not in text + provenance(record, bundle).decode()
+    assert "| Data set | flowers.csv |" in text
+    assert "datasets" not in metadata(text)
+
+
+HOSTILE = (
+    "```python\nimport os\n```",
+    "---\nlicense: other\n---",
+    "a | b\n## Evaluation\n| accuracy | 1 |",
+    "<script>alert(1)</script><!--",
+    "[link](javascript:x) ![](x) `code` *bold* $x$",
+    "name: {yaml: [1, &a *a, !!python/object:os.system]} # '\"",
+    "\u202egnp.exe\u0000\u200b\x1b[31m",
+    "- item\n1. item\n> quote\n=====",
+)
+
+
+def everywhere(bundle: Bundle, text: str) -> str:
+    """Render a card with `text` in every place that people, data or the language model fill."""
+    word = text or "x"
+    return card(
+        bundle,
+        Prose(title=word, summary=word, intended_use=word, limitations=word, license="mit"),
+        sentence=text,
+        brain=text,
+        departures=(Departed(point=text, decision=text, reason=text),),
+        dataset=replace(
+            DATASET, dataset=f"x{text}", classes=(text, text), inputs=(Column(name=text, kind="text", detail=text),)
+        ),
+        trained=replace(TRAINED, hyperparameters={text: text}, device=text),
+        network=replace(VERIFIED, arguments=json.dumps({"a": text})),
+    )
+
+
+def intact(text: str) -> bool:
+    body = text.partition("\n---\n")[2]
+    headings = [line for line in body.splitlines() if line.startswith("#") and not line.startswith("# ")]
+    columns = {line.count("|") - line.count(r"\|") for line in body.splitlines() if line.startswith("|")}
+    code = extract(text)
+    return (
+        headings == [f"## {h}" for h in HEADINGS]
+        and body.count("\n```") == 2
+        and columns <= {3, 4, 6}
+        and code.splitlines()[-1] == "print(predict(network, rows))"
+        and "<script" not in body.replace(code, "")
+        and metadata(text)["license"] == "mit"
+        and "\x1b" not in text
+        and "\u202e" not in text
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(bundle: Bundle, text: str) -> None:
+    assert intact(everywhere(bundle, text))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet=st.sampled_from("`|<>-#*_[]()!:\n\\\"'&{}%\t ab\u2028\r\x85"), min_size=1).filter(str.strip))
+def test_no_mixture_of_markup_breaks_a_card(bundle: Bundle, text: str) -> None:
+    assert intact(everywhere(bundle, text))
+
+
+REFUSED = {
+    "It reaches an accuracy of 0.99.": "'0.99'",
+    "It reaches 99%.": "'99%'",
+    "It reaches 98.2 percent of it.": "'98.2 percent'",
+    "About 88,1 % are right.": "'88,1 %'",
+    "An accuracy of .97": "'.97'",
+    "A loss of 1e-3.": "'1e-3'",
+    "It reaches \uff19\uff19\uff05.": "'99%'",
+    "More than 1,234.5 rows.": "'1,234.5'",
+    "accuracy=0.9999": "'0.9999'",
+    "Better by 12 percentage points.": "'12 percentage points'",
+    "A gain of 0.8766.": "'0.8766'",
+}
+
+
+@pytest.mark.parametrize(("text", "named"), REFUSED.items(), ids=REFUSED)
+def test_prose_with_a_number_that_nobody_measured_is_refused_by_name(bundle: Bundle, text: str, named: str) -> None:
+    with pytest.raises(ToolError, match=f"^summary states {re.escape(named)}, which no fact of this run has"):
+        check(replace(PROSE, summary=text), sample_record(bundle))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Accuracy 0.8765, or 0.88, or 0.9.",
+        "Accuracy 87.65 %, about 88 percent.",
+        "Between 0.7321 and 0.943, against 33% for chance.",
+        "With 10 classes, 3 epochs, 9 parameters and 1,500 rows, ResNet-18 like.",
+        "Dropout 0.25 as asked; learning rate 0.003.",
+        "Intervals are 95 % confidence intervals.",
+        "After arXiv:2010.11929 and https://arxiv.org/abs/1706.03762v7.",
+        "Written for torch 2.13.0.",
+    ],
+)
+def test_prose_may_repeat_facts_rounded_and_name_whole_numbers(bundle: Bundle, text: str) -> None:
+    check(replace(PROSE, summary=text), sample_record(bundle))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"license": "My license\n"}, "no license identifier"),
+        ({"title": "t" * 121}, "121 characters"),
+        ({"limitations": "  "}, "limitations must have"),
+        ({"summary": "s" * 4001}, "summary must have"),
+    ],
+)
+def test_prose_of_the_wrong_form_is_refused(bundle: Bundle, change: dict[str, str], message: str) -> None:
+    with pytest.raises(ToolError, match=message):
+        check(replace(PROSE, **change), sample_record(bundle))
+
+
+def test_the_record_follows_the_newest_evaluation_to_its_training_and_network(bundle: Bundle) -> None:
+    later = replace(VERIFIED, arguments='{"classes": 4}')
+    other = replace(TRAINED, call_id="train-2")
+    records = journal(DATASET, VERIFIED, TRAINED, other, evaluated(bundle), later)
+
+    record = gather(records, run=RUN)
+    assert (record.network, record.trained, record.candidates) == (VERIFIED, TRAINED, 1)
+
+
+@pytest.mark.parametrize("missing", [2, 3, 4, 5], ids=["data", "network", "training", "evaluation"])
+def test_a_missing_link_is_named(bundle: Bundle, missing: int) -> None:
+    records = sample_records(bundle)
+    del records[missing + 1]
+
+    with pytest.raises(ToolError, match=r"evaluate"):
+        gather(records, run=RUN)
+
+
+def test_provenance_has_the_facts_and_is_the_same_each_time(bundle: Bundle) -> None:
+    record = sample_record(bundle)
+    document = json.loads(provenance(record, bundle))
+
+    assert provenance(record, bundle) == provenance(record, bundle)
+    assert document["bundle"] == {"digest": bundle.digest, "files": bundle.files}
+    assert document["evaluated"]["scores"][0]["value"] == 0.8765
+    assert document["trained"]["reported"] == {"accuracy": 0.9999}
+
+
+def test_the_example_makes_a_row_of_the_kinds_the_network_reads(bundle: Bundle) -> None:
+    text = card(bundle, dataset=images())
+
+    assert "rows = [{'picture': Image.new('RGB', (28, 32))}]" in extract(text)
+    assert 'snapshot_download("alice/flowers", revision="main")' in extract(text)
+
+
+def test_the_example_of_a_folder_names_the_folder(bundle: Bundle, tmp_path: Path) -> None:
+    text = render(sample_record(bundle), PROSE, bundle=bundle, repository="local/flowers", folder=tmp_path)
+
+    assert f"folder = {str(tmp_path)!r}" in extract(text)
+    assert "huggingface_hub" not in extract(text)
