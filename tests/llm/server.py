@@ -64,12 +64,19 @@ class Asked:
     def json(self) -> dict[str, object]:
         return cast("dict[str, object]", json.loads(self.body))
 
+    @property
+    def turn(self) -> int:
+        """How many answers of the model the conversation holds already."""
+        messages = cast("list[dict[str, object]]", self.json.get("messages", []))
+        return sum(message.get("role") == "assistant" for message in messages)
+
 
 class Service:
-    """Serves `answers`, one a request; the last one again and again."""
+    """Serves `answers`, one a request, or with `by_turn` one a turn of the conversation; the last again and again."""
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    def __init__(self, answers: Iterable[Answer], *, by_turn: bool = False) -> None:
         self._answers = tuple(answers)
+        self._by_turn = by_turn
         self.asked: list[Asked] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -113,12 +120,12 @@ class Service:
         self._loop.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
-        self.asked.append(
-            Asked(
-                path=request.path, body=await request.read(), headers={k.lower(): v for k, v in request.headers.items()}
-            )
+        asked = Asked(
+            path=request.path, body=await request.read(), headers={k.lower(): v for k, v in request.headers.items()}
         )
+        place = asked.turn if self._by_turn else len(self.asked)
+        answer = self._answers[min(place, len(self._answers) - 1)]
+        self.asked.append(asked)
         if answer.status != 200:
             return _error(request.path, answer)
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})

@@ -57,9 +57,13 @@ def test_a_change_of_any_file_changes_the_digest(tmp_path: Path, name: str) -> N
     assert read(before.folder).digest != before.digest
 
 
-def test_building_the_same_again_gives_the_same_digest_and_replaces_the_folder(tmp_path: Path) -> None:
+def test_building_the_same_again_leaves_the_folder_to_whoever_still_reads_it(tmp_path: Path) -> None:
     first = build_sample(tmp_path / "bundle")
+    before = (tmp_path / "bundle").stat().st_ino
 
+    assert build_sample(tmp_path / "bundle") == first
+    assert (tmp_path / "bundle").stat().st_ino == before
+    (tmp_path / "bundle" / "config.json").write_text("{}")
     assert build_sample(tmp_path / "bundle") == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "trained.safetensors"]
 

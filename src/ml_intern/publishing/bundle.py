@@ -42,7 +42,7 @@ def build(
     weights: Path,
     run: str,
 ) -> Bundle:
-    """Write the bundle of one training at `destination`, which appears whole or not at all and replaces an older one.
+    """Write the bundle of one training at `destination`, which appears whole or not at all and replaces another one.
 
     Args:
         destination: the bundle's folder.
@@ -67,8 +67,17 @@ def build(
         write(new / CONFIG, _config(network, dataset, run))
         if copy_weights(weights, new / WEIGHTS) != trained.weights_digest:
             raise ToolError(f"the weights of call {trained.call_id} changed since it ended; train again")
-        replace_folder(new, destination, scratch=Path(scratch))
+        # an evaluation that outlived its agent may still read the folder: the same content stays where it is
+        if not _is_there(read(new), destination):
+            replace_folder(new, destination, scratch=Path(scratch))
     return read(destination)
+
+
+def _is_there(bundle: Bundle, folder: Path) -> bool:
+    try:
+        return read(folder).digest == bundle.digest
+    except ToolError:
+        return False
 
 
 def read(folder: Path) -> Bundle:

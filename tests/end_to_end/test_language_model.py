@@ -1,0 +1,63 @@
+"""A conversation with a language model, replayed through the real client: the same task, tools and gates."""
+
+import json
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from end_to_end.lives import environment, left, live_for, only_run
+from llm.server import Answer, Call, Service
+from ml_intern.core.events import ToolFinished
+from ml_intern.journal.runs import DATABASE
+from ml_intern.journal.sqlite import SqliteJournal
+
+pytestmark = pytest.mark.sandbox
+
+RECORDED = json.loads(
+    (Path(__file__).parent / "conversations" / "vision_transformer_on_digits.json").read_text("utf-8")
+)
+
+
+def answers() -> list[Answer]:
+    def answer(place: int, turn: dict[str, Any]) -> Answer:
+        calls = tuple(
+            Call(id=f"call_{place}_{n}", name=call["name"], arguments=json.dumps(call["arguments"]))
+            for n, call in enumerate(turn["calls"])
+        )
+        return Answer(text=turn["text"], calls=calls, finish="tool_calls" if calls else "stop")
+
+    return [answer(place, turn) for place, turn in enumerate(RECORDED["turns"])]
+
+
+def test_a_language_model_drives_the_same_tools_and_a_killed_run_asks_the_same_again(
+    tmp_path: Path, sandbox_python: Path
+) -> None:
+    moments = random.Random(5)
+    with Service(answers(), by_turn=True) as service:
+        env = environment(tmp_path, sandbox_python, OPENAI_BASE_URL=service.address, OPENAI_API_KEY="x")
+        live_for(moments.uniform(6, 12), ["run", RECORDED["task"], "--model", "openai:gpt-4o"], env)
+        run = only_run(tmp_path)
+        assert run is not None
+        live_for(moments.uniform(6, 12), ["resume", run], env)
+        assert live_for(600, ["resume", run], env) == 0
+
+        bodies: defaultdict[int, set[bytes]] = defaultdict(set)
+        for asked in service.asked:
+            bodies[asked.turn].add(asked.body)
+
+    # `run_python` is the one call whose outcome a crash makes unknown; what follows it may then differ in that text
+    assert sorted(bodies) == list(range(len(RECORDED["turns"])))
+    assert [len(same) for same in bodies.values()] == [1] * len(bodies)
+    found = left(tmp_path)
+    assert found.scores[0].metric == "accuracy"
+    assert found.scores[0].low > 0.5
+    assert (found.trainings, found.publications, found.commits) == (1, 1, 1)
+    with SqliteJournal(tmp_path / "runs" / run / DATABASE, writer=False) as journal:
+        observations = [(r.event.call.name, r.event.observation) for r in journal if isinstance(r.event, ToolFinished)]
+    assert [o.ok for name, o in observations if name == "check_network"] == [False, True]
+    assert "torch.cat([cls, x], dim=1)" in next(o.text for name, o in observations if name == "check_network")
+    assert [o.ok for name, o in observations if name == "publish"] == [False, True]
+    assert "86.0 %" in next(o.text for name, o in observations if name == "publish")
