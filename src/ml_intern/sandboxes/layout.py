@@ -32,8 +32,8 @@ class Sizes:
 
     @classmethod
     def of(cls, memory: int) -> Sizes:
-        """Give `/tmp` and `/dev/shm` up to half of `memory`, at most 4 GiB each."""
-        size = min(memory // 2, 4 << 30)
+        """Give `/tmp` and `/dev/shm` a quarter of `memory` each, at most 4 GiB: full, both leave room for the code."""
+        size = min(memory // 4, 4 << 30)
         return cls(temporary=size, shared=size)
 
 
