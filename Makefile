@@ -4,7 +4,7 @@ BASE ?=
 BIN := .venv/bin
 DOCKER := $(shell timeout 10 docker version >/dev/null 2>&1 && echo yes)
 
-.PHONY: demo test check fmt lint docs sandbox clean help
+.PHONY: demo test check fmt lint docs wheel sandbox clean help
 
 help:  ## name the verbs
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,13 @@ fmt: .venv/dev  ## format, and fix what can be fixed
 
 docs: .venv/dev  ## every Python block of README and docs is run or compiled
 	$(BIN)/python -m pytest -q tests/test_documentation.py
+
+wheel: .venv/run .venv/sandbox  ## build the wheel, install it alone, and run the demonstration from it
+	rm -rf dist && mkdir dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/python -m pip install --quiet dist/*.whl
+	cd dist && ML_INTERN_SANDBOX=namespaces venv/bin/ml-intern demo --plain
 
 sandbox: .venv/run  ## the image where a container engine answers, else the environment for user namespaces
 	$(BIN)/ml-intern sandbox build $(if $(BASE),--base $(BASE))
