@@ -31,9 +31,7 @@ def messages(records: Sequence[Record]) -> list[Message]:
                 turns.append(Message(role="assistant", text=reply.text, calls=reply.calls, provider=reply.provider))
             case ToolFinished(call=call, observation=observation):
                 turns.append(
-                    Message(
-                        role="tool", text=observation.text, call_id=call.id, tool_name=call.name, ok=observation.ok
-                    )
+                    Message(role="tool", text=observation.text, call_id=call.id, tool_name=call.name, ok=observation.ok)
                 )
             case Nudged(text=text):
                 turns.append(Message(role="user", text=text))
