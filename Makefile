@@ -23,7 +23,7 @@ lint: .venv/dev  ## format, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/lint-imports --no-logo
+	$(BIN)/lint-imports --no-logo --no-cache
 
 fmt: .venv/dev  ## format, and fix what can be fixed
 	$(BIN)/ruff format .

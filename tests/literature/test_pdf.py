@@ -90,7 +90,7 @@ BODY = "a line of running text that fills the whole width of its column"
     ("lines", "found"),
     [
         (["1 Introduction", "3 Heads", "2 Method", "12 Layers"], ["1", "2"]),
-        (["1. Introduction", "2. Method", "References", "3. Smith, J. A Net", "4. Jones. Deep Nets"], ["1", "2"]),
+        (["1. Introduction", "2. Method", "References", "3. Jones. Deep Nets", "4. Miller. Wide Nets"], ["1", "2"]),
         (["1 Introduction", "3 Results", "4 Discussion", "5 Conclusion"], ["1", "3", "4", "5"]),
         (["1 Introduction 3", "2 Method 5", BODY, "1 Introduction", "2 Method"], ["1", "2"]),
         (["1 Introduction", "2 Method", "A new net", "A Proofs", "A.1 Lemma", "B Data"], ["1", "2", "A", "A.1", "B"]),

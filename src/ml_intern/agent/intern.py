@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast, get_args
 
-from ml_intern import __version__, plugins
+from ml_intern import plugins
 from ml_intern.agent.prompt import SYSTEM
 from ml_intern.config import Settings
 from ml_intern.core.budget import Budget
@@ -22,6 +22,7 @@ from ml_intern.core.live import Watcher, ignore
 from ml_intern.core.messages import Effect, Observation, ToolSpec
 from ml_intern.core.protocols import ChatModel, Gate, RunPaths, Tool, ToolContext
 from ml_intern.core.sandbox import SandboxBackend
+from ml_intern.core.version import VERSION
 from ml_intern.engine import folds, loop
 from ml_intern.engine.completion import ContractMet
 from ml_intern.engine.harness import Harness
@@ -128,7 +129,7 @@ class InternAgent:
         directory = self._settings.runs / name
         if (directory / DATABASE).exists():
             raise ConfigError(f"the run {name!r} exists; resume it, or choose another name")
-        opening = RunStarted(task=task, system=SYSTEM, model=self._model.label, version=__version__)
+        opening = RunStarted(task=task, system=SYSTEM, model=self._model.label, version=VERSION)
         self.last_run = name
         return self._carry_on(directory, lambda _: [opening])
 

@@ -10,11 +10,11 @@ from typing import TypeAlias
 
 import httpx
 
-from ml_intern import __version__
 from ml_intern.core.errors import ConfigError, ToolError
+from ml_intern.core.version import VERSION
 from ml_intern.literature.gate import LONGEST_PAUSE, Gate
 
-USER_AGENT = f"ml-intern/{__version__} (open-ml-intern; reads single papers, one request in three seconds)"
+USER_AGENT = f"ml-intern/{VERSION} (open-ml-intern; reads single papers, one request in three seconds)"
 ATTEMPTS = 3
 REDIRECTS = 3
 FIRST_PAUSE = 5.0
