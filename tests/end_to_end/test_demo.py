@@ -103,3 +103,17 @@ def test_a_demonstration_killed_at_random_moments_ends_with_the_same_result(
     assert live_for(600, ["resume", run], env) == 0
 
     assert left(tmp_path) == left(undisturbed)
+
+
+def test_a_table_of_numbers_is_answered_with_a_regression_beside_its_baseline(
+    tmp_path: Path, sandbox_python: Path
+) -> None:
+    task = "Fit a network to the diabetes data for 30 epochs, evaluate it and publish it as diabetes-net"
+
+    assert live_for(600, ["run", task, "--model", "rules"], environment(tmp_path, sandbox_python)) == 0
+
+    error = left(tmp_path).scores[0]
+    assert (error.metric, error.higher_is_better) == ("rmse", False)
+    assert error.low < error.value < error.high
+    assert error.value < error.baseline
+    assert (tmp_path / "hub" / "models" / "local" / "diabetes-net" / "model.safetensors").exists()

@@ -181,7 +181,7 @@ def _how_it_was_made(record: ModelRecord) -> str:
     training = {
         "optimizer": trained.optimizer,
         "optimizer steps": f"{trained.steps:,}",
-        "last training loss": loss,
+        "loss of the last batch": loss,
         "training time": f"{trained.seconds:.1f} s",
         "device": trained.device,
     }
