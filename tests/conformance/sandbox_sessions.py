@@ -232,6 +232,13 @@ class SessionTests(SandboxTests):
 
         assert [result.value for result in results] == ["'parent'", "'next'"]
 
+    def test_a_child_that_prints_without_end_holds_up_nothing(self, run: Run) -> None:
+        code = "import subprocess\nchild = subprocess.Popen(['yes'])\n'started'"
+
+        values = [run(code, timeout=20).value, run("child.kill()\nchild.wait()", timeout=20).value]
+
+        assert values == ["'started'", "-9"]
+
     def test_what_threads_print_later_is_shown_with_the_next_execution(self, run: Run) -> None:
         run("import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()")
 

@@ -11,7 +11,7 @@ from hub.faults import Fault
 from hub.server import Hub
 from ml_intern.config import Secret, Settings
 from ml_intern.core.errors import ConfigError, ToolError
-from ml_intern.data.source import DatasetSource, resolve
+from ml_intern.data.source import DatasetSource, names_path, resolve
 
 FILES = {
     "data/train.csv": b"text,label\ngood,1\nbad,0\n",
@@ -221,3 +221,20 @@ def test_a_hidden_folder_is_no_data_set(tmp_path: Path) -> None:
 
     with pytest.raises(ToolError, match="hidden folder"):
         resolve(str(file), settings(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("task", "reference", "is_named"),
+    [
+        ("Train on ./data/flowers.csv.", "./data/flowers.csv", True),
+        ("Train on `/srv/data`, then publish", "/srv/data/train.csv", True),
+        ('Use "flowers.csv"', "flowers.csv", True),
+        ("Use ~/flowers.csv!", "~/flowers.csv", True),
+        ("Train on /srv/data", "/srv/database.csv", False),
+        ("Train on /srv/data", "/srv/data/../keys.json", False),
+        ("Train on the digits / iris", "/etc/keys.json", False),
+        ("Train on digits", "./keys.json", False),
+    ],
+)
+def test_a_local_path_is_named_by_the_task_or_lies_below_one_that_is(task: str, reference: str, is_named: bool) -> None:
+    assert names_path(task, reference) == is_named

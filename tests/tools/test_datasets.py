@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ml_intern.core.errors import ToolArgumentError, ToolError
-from ml_intern.core.events import Record, ToolFinished
+from ml_intern.core.events import Record, RunStarted, ToolFinished
 from ml_intern.core.facts import DatasetPrepared, Trained
 from ml_intern.core.messages import Observation, ToolCall
 from ml_intern.core.protocols import RunPaths, ToolContext
@@ -111,3 +111,21 @@ def test_a_data_set_is_looked_at_and_prepared_and_prepared_again(
     described = json.loads((tmp_path / "data" / "visible" / "dataset.json").read_text("utf-8"))
     assert [column["name"] for column in described["inputs"]] == ["alcohol", "hue"]
     assert "datasets.Dataset.from_parquet('/data/search.parquet')" in second.text
+
+
+@pytest.mark.parametrize("tool", ["inspect_dataset", "prepare_dataset"])
+def test_a_file_that_the_task_does_not_name_is_not_even_looked_for(
+    tools: dict[str, FunctionTool], tmp_path: Path, tool: str
+) -> None:
+    task = RunStarted(task="Train on ./data/flowers", system="", model="m", version="0")
+    records = [Record(seq=0, at=0.0, event=task)]
+    known, missing = tmp_path / "private.json", tmp_path / "nothing.json"
+    known.write_text('[{"key": "value"}]')
+
+    said: list[str] = []
+    for path in (known, missing):
+        with pytest.raises(ToolError, match="the task does not name") as refused:
+            tools[tool].run({"dataset": str(path)}, context(tmp_path / "run", records=records))
+        said.append(str(refused.value).replace(str(path), "PATH"))
+
+    assert said[0] == said[1]

@@ -18,6 +18,9 @@ BUNDLED = ("digits", "iris", "wine", "breast_cancer", "diabetes")
 
 INSIDE = "/raw"
 
+_QUOTES, _STOPS = "\"'`()[]<>\u201c\u201d\u2018\u2019", ".,;:!?\"'`)]>\u201d\u2019"
+"""What may stand around a path in a sentence."""
+
 _HUB_NAME = re.compile(
     r"(?P<name>[\w.-]+(?:/[\w.-]+)?)(?::(?P<config>[\w. +-]+))?(?:@(?P<revision>[\w./-]+))?", re.ASCII
 )
@@ -71,7 +74,7 @@ def resolve(reference: str, settings: Settings, *, limit: int = MOST_BYTES) -> D
     reference = reference.strip()
     if reference.startswith("sklearn/"):
         return _bundled(reference)
-    if reference.startswith(("/", "./", "../", "~")) or _suffix(Path(reference)) in SUFFIXES:
+    if is_local(reference):
         return _local(reference, settings, limit)
     named = _HUB_NAME.fullmatch(reference)
     if named is None:
@@ -80,6 +83,19 @@ def resolve(reference: str, settings: Settings, *, limit: int = MOST_BYTES) -> D
 
     folder, commit = hub.download(named["name"], named["revision"], settings, limit=limit)
     return DatasetSource(reference=reference, revision=commit, folder=folder, config=named["config"])
+
+
+def is_local(reference: str) -> bool:
+    """Whether `reference` is a path of this machine: by how it begins, or ends."""
+    return reference.startswith(("/", "./", "../", "~")) or _suffix(Path(reference)) in SUFFIXES
+
+
+def names_path(task: str, reference: str) -> bool:
+    """Whether the words of `task` name the local path `reference`, or a folder above it."""
+    wanted = Path(reference).expanduser().resolve()
+    words = (word.strip(_QUOTES).rstrip(_STOPS) for word in task.split())
+    named = [Path(word).expanduser().resolve() for word in words if is_local(word)]
+    return any(wanted.is_relative_to(path) for path in named if path != Path("/"))
 
 
 def _bundled(reference: str) -> DatasetSource:

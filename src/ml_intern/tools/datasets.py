@@ -10,13 +10,13 @@ from pydantic import Field
 from ml_intern.config import Settings
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import Trained
-from ml_intern.core.folds import facts
+from ml_intern.core.folds import facts, started
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.data import inspect as inspection
 from ml_intern.data import prepare as preparation
 from ml_intern.data.jobs import Desk
-from ml_intern.data.source import resolve
+from ml_intern.data.source import DatasetSource, is_local, names_path, resolve
 from ml_intern.tools._define import Toolset, tool
 
 
@@ -31,7 +31,7 @@ class HuggingFaceDatasets(Toolset):
         ("./data", "/x/y.csv"; csv, tsv, json, jsonl, parquet, image folder), or "sklearn/digits" (also iris, wine,
         breast_cancer, diabetes; no network needed).
         """
-        source = resolve(dataset, Settings.load(os.environ))
+        source = _source(dataset, context)
         description = inspection.inspect(_desk(context), source)
         return Observation(text=inspection.render(description, source))
 
@@ -55,12 +55,24 @@ class HuggingFaceDatasets(Toolset):
         """
         if facts(context.records, Trained):
             raise ToolError("a network was trained on the prepared data; other data need a new run")
-        source = resolve(dataset, Settings.load(os.environ))
+        source = _source(dataset, context)
         request = preparation.PrepareRequest(inputs=inputs, target=target, final_fraction=final_fraction, seed=seed)
         paths = context.paths
         destination = preparation.Destination(visible=paths.visible_data, hidden=paths.hidden_data)
         prepared = preparation.prepare(_desk(context), source, request, destination)
         return Observation(text=preparation.render(prepared), facts=(prepared.fact,))
+
+
+def _source(dataset: str, context: ToolContext) -> DatasetSource:
+    """Resolve a data set; a path of this machine only where the person's own words name it."""
+    opened = started(context.records)
+    dataset = dataset.strip()
+    if is_local(dataset) and not names_path(opened.task if opened else "", dataset):
+        raise ToolError(
+            f"the task does not name {dataset[:200]!r}; only files that the task names by their "
+            "path are open. Use a data set of the Hub or of sklearn, or say which path the person must name."
+        )
+    return resolve(dataset, Settings.load(os.environ))
 
 
 def _desk(context: ToolContext) -> Desk:

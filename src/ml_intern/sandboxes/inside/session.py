@@ -24,6 +24,8 @@ from watchdog import Watchdog
 
 _RESULT = 1 << 20
 """Bytes of the longest line that a worker may send."""
+_DRAIN = 32
+"""Chunks taken at once, more than a pipe holds: a child that writes without end must not keep this process busy."""
 _TEXT = 1 << 16
 """Characters of each field of a result."""
 
@@ -210,20 +212,24 @@ class _Session:
 
     def _drain_streams(self) -> None:
         for descriptor in self._worker.streams:
-            while self._loop.watches(descriptor) and self._hear(descriptor):
-                pass
+            for _ in range(_DRAIN):
+                if not (self._loop.watches(descriptor) and self._hear(descriptor)):
+                    break
 
     def _hear_result(self) -> None:
         if not self._loop.watches(self._worker.results):
             return
-        while data := processes.read(self._worker.results):
+        for _ in range(_DRAIN):
+            data = processes.read(self._worker.results)
+            if not data:
+                if data is not None:
+                    self._loop.forget(self._worker.results)
+                return
             self._result += data
             *lines, rest = self._result.split(b"\n")
             self._result = rest if len(rest) <= _RESULT else bytearray()
             for line in lines:
                 self._accept(line)
-        if data == b"":
-            self._loop.forget(self._worker.results)
 
     def _accept(self, line: bytes) -> None:
         """End the cell, if `line` carries its nonce: user code may write to this pipe too."""
