@@ -48,6 +48,7 @@ def environment(spec: SandboxSpec, *, path: str) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "MPLCONFIGDIR": "/tmp/.matplotlib",
         "USER": "sandbox",

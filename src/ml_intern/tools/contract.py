@@ -24,11 +24,12 @@ class ContractTools(Toolset):
         metric: str = "",
         plan: list[str] | None = None,
     ) -> Observation:
-        """Fix what the task asks for; call it first and once.
+        """Fix what the task asks for; call it first and once (again only if it was refused).
 
         `deliverables` are what the run owes; you cannot finish without them. A constraint is a point that the
         sentence fixes, with its exact `words` from the sentence, e.g. {"name": "epochs", "value": "3", "words":
-        "for 3 epochs"}. `plan`: your steps. Later deviations go through `departure`.
+        "for 3 epochs"}, or {"name": "from scratch", "value": "yes", "words": "from scratch"}. `dataset`: only if the
+        task names one. `plan`: your steps. Later deviations go through `departure`.
         """
         if facts(context.records, ContractAgreed):
             raise ToolError("The contract is agreed and frozen. Report a deviation with `departure`.")
@@ -53,7 +54,7 @@ class ContractTools(Toolset):
     def departure(self, point: str, decision: str, reason: str) -> Observation:
         """Record a decision that differs from the task or settles what it left open; it appears on the model card.
 
-        Example: point "patch size", decision "2x2", reason "16x16 patches do not fit 8x8 images".
+        Example: point "sequence length", decision "128", reason "512 does not fit into the memory of this machine".
         """
         made = Departed(point=point, decision=decision, reason=reason)
         return Observation(text=f"Recorded: {point} → {decision}.", facts=(made,))

@@ -42,7 +42,7 @@ class HubDeployer(Toolset):
     ) -> Observation:
         """Publish the model that was evaluated last: network source, weights, model card and provenance.
 
-        The card's numbers (scores, hyperparameters, data, digests) are written by code from what was measured; you
+        The card's numbers (scores, hyperparameters, data, digests) are written by code from what was recorded; you
         write words only. A decimal number or percentage that was not measured is refused.
         Afterwards everything is downloaded again, compared, and the card's usage example is run.
 

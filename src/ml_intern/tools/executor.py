@@ -77,10 +77,10 @@ class PyTorchExecutor(Toolset):
         inputs: list[Input],
         output_shape: list[int],
     ) -> Observation:
-        """Prove a network's wiring: dummy forward and backward pass, saving, and `predict` once data is prepared.
+        """Prove a network's wiring: dummy forward and backward pass, saving, and, if data is prepared, `predict`.
 
         Needed before training; an edit voids it. Shapes are without the batch. `arguments`: keyword arguments of
-        the constructor. Example: file="network.py", class_name="ViT", arguments={"classes": 10},
+        the constructor. Example: file="network.py", class_name="Net", arguments={"classes": 10},
         inputs=[{"shape": [3, 32, 32]}], output_shape=[10]; for token ids
         inputs=[{"shape": [64], "dtype": "int64", "high": 1000}]. On failure it says which layer, line and shapes.
         """
