@@ -220,7 +220,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("text", "named"), REFUSED.items(), ids=REFUSED)
 def test_prose_with_a_number_that_nobody_measured_is_refused_by_name(bundle: Bundle, text: str, named: str) -> None:
-    with pytest.raises(ToolError, match=f"^summary states {re.escape(named)}, which no fact of this run has"):
+    with pytest.raises(ToolError, match=f"^summary states {re.escape(named)}, which the runtime did not measure"):
         check(replace(PROSE, summary=text), sample_record(bundle))
 
 

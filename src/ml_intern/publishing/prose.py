@@ -65,7 +65,7 @@ def check(prose: Prose, record: ModelRecord) -> None:
         for claim in _claims(text):
             if not known.has(claim):
                 raise ToolError(
-                    f"{field} states {claim.words!r}, which no fact of this run has. Take the number out: the card "
+                    f"{field} states {claim.words!r}, which the runtime did not measure. Take the number out: the card "
                     f"shows every measured number by itself. Or state it as it was measured: {known.shown}."
                 )
 
