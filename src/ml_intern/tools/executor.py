@@ -133,7 +133,7 @@ class PyTorchExecutor(Toolset):
     def evaluate(self, context: ToolContext, training: str = "") -> Observation:
         """Let the runtime score a training (its call id; default the newest) on the hidden final part.
 
-        In a fresh sandbox it builds the checked class with the arguments last passed to check_network, loads
+        In a fresh sandbox it builds the class with the arguments that were checked before that training, loads
         /output/model.safetensors and calls predict. Choose with /data/selection.parquet first: each candidate scored
         here is counted on the card. Failure says what predict did wrong.
         """
