@@ -125,6 +125,16 @@ class SessionTests(SandboxTests):
 
         assert (result.died, run("1 + 1").value) == (cause, "2")
 
+    def test_labelled_data_that_libraries_carry_are_hidden_unless_asked_for(
+        self, backend: SandboxBackend, spec: SandboxSpec, run: Run
+    ) -> None:
+        code = "from sklearn.datasets import load_digits\nload_digits().target[:3].tolist()"
+
+        assert run(code).error is not None
+        with_data = backend.open(replace(spec, shows_bundled_data=True))
+        assert runner(with_data)(code).value == "[0, 1, 2]"
+        with_data.close()
+
     def test_memory_is_limited(self, run: Run) -> None:
         # takes 3 GiB at most, so that a broken limit harms nobody
         result = run("blocks = []\nfor _ in range(48): blocks.append(bytearray(b'x' * (64 << 20)))")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ml_intern.core.errors import ToolArgumentError, ToolError
-from ml_intern.core.events import Record, RunStarted, ToolFinished
+from ml_intern.core.events import Event, Record, RunStarted, ToolFinished, ToolStarted
 from ml_intern.core.facts import DatasetPrepared, Trained
 from ml_intern.core.messages import Observation, ToolCall
 from ml_intern.core.protocols import RunPaths, ToolContext
@@ -129,3 +129,66 @@ def test_a_file_that_the_task_does_not_name_is_not_even_looked_for(
         said.append(str(refused.value).replace(str(path), "PATH"))
 
     assert said[0] == said[1]
+
+
+def test_the_hidden_part_of_a_run_is_no_data_set_wherever_runs_are_kept(
+    tools: dict[str, FunctionTool], tmp_path: Path
+) -> None:
+    hidden = tmp_path / "elsewhere" / "runs" / "r" / "data" / "hidden" / "labels"
+    hidden.mkdir(parents=True)
+    (hidden / "final.json").write_text("{}")
+    task = RunStarted(task=f"Train on {tmp_path}", system="", model="m", version="0")
+    records = [Record(seq=0, at=0.0, event=task)]
+
+    for path in (hidden, hidden / "final.json", tmp_path / "elsewhere"):
+        with pytest.raises(ToolError, match="files of the runtime itself"):
+            tools["inspect_dataset"].run(
+                {"dataset": str(path)}, context(tmp_path / "elsewhere" / "runs" / "r", records=records)
+            )
+
+
+def prepared(call_id: str, **arguments: object) -> ToolFinished:
+    fact = DatasetPrepared(
+        dataset="sklearn/iris",
+        revision="1",
+        digest="d",
+        task="classification",
+        inputs=(),
+        target="target",
+        classes=("a", "b"),
+        rows={"search": 1, "selection": 1, "final": 1},
+        seed=0,
+    )
+    call = ToolCall(id=call_id, name="prepare_dataset", arguments=arguments)
+    return ToolFinished(call=call, observation=Observation(text="", facts=(fact,)))
+
+
+def test_another_split_is_refused_once_code_may_have_kept_rows_of_the_first(
+    tools: dict[str, FunctionTool], tmp_path: Path
+) -> None:
+    tool = tools["prepare_dataset"]
+    first, second = tool.parse({"dataset": "sklearn/iris"}), tool.parse({"dataset": "sklearn/iris", "seed": 1})
+    ran = ToolStarted(call=ToolCall(id="c2", name="run_python", arguments={"code": "keep()"}))
+    again = ToolStarted(call=ToolCall(id="c3", name="prepare_dataset", arguments=second))
+    events: list[Event] = [prepared("c1", **first), ran, again]
+    records = [Record(seq=n, at=0.0, event=event) for n, event in enumerate(events)]
+
+    with pytest.raises(ToolError, match="need a new run"):
+        tool.run(second, context(tmp_path / "run", "c3", records=records))
+
+
+@pytest.mark.sandbox
+def test_another_split_is_made_while_nothing_has_seen_the_first(
+    tools: dict[str, FunctionTool], tmp_path: Path, backend: SandboxBackend
+) -> None:
+    tool = tools["prepare_dataset"]
+    first, second = tool.parse({"dataset": "sklearn/iris"}), tool.parse({"dataset": "sklearn/iris", "seed": 1})
+    events: list[Event] = [
+        prepared("c1", **first),
+        ToolStarted(call=ToolCall(id="c3", name="prepare_dataset", arguments=second)),
+    ]
+    records = [Record(seq=n, at=0.0, event=event) for n, event in enumerate(events)]
+
+    made = tool.run(second, context(tmp_path / "run", "c3", backend=backend, records=records))
+
+    assert [fact.seed for fact in made.facts if isinstance(fact, DatasetPrepared)] == [1]

@@ -38,7 +38,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxSpec:
-    """What the inside sees. `run` labels everything started, so that clean-up never touches another run."""
+    """What the inside sees. `run` labels everything started, so that clean-up never touches another run.
+
+    `shows_bundled_data`: whether the labelled data that libraries carry can be read inside. Only the workers that
+    prepare data need it; code of the agent could look hidden labels up there.
+    """
 
     run: str
     mounts: tuple[Mount, ...]
@@ -46,6 +50,7 @@ class SandboxSpec:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     limits: Limits = field(default_factory=Limits)
     gpu: GPU = "none"
+    shows_bundled_data: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,11 @@ class Desk:
             folder.mkdir(parents=True, exist_ok=True)
         own = (Mount(source=WORKERS, target=INSIDE), Mount(source=scratch, target=SCRATCH, writable=True))
         spec = SandboxSpec(
-            run=self.run, mounts=(*mounts, *own), working_directory="/tmp", environment={"HF_HOME": SCRATCH}
+            run=self.run,
+            mounts=(*mounts, *own),
+            working_directory="/tmp",
+            environment={"HF_HOME": SCRATCH},
+            shows_bundled_data=True,
         )
         argv = ("python", "-I", f"{INSIDE}/{worker}.py")
         job = JobSpec(directory=directory, argv=argv, stdin=json.dumps(request).encode(), timeout=timeout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +59,9 @@ class DatasetSource:
         return {"bundled": self.bundled, "folder": INSIDE if self.folder else None, "config": self.config}
 
 
-def resolve(reference: str, settings: Settings, *, limit: int = MOST_BYTES) -> DatasetSource:
+def resolve(
+    reference: str, settings: Settings, *, limit: int = MOST_BYTES, private: Path | None = None
+) -> DatasetSource:
     """Find the data set called `reference`, and download it where it is on the Hub (at most `limit` bytes).
 
     Args:
@@ -66,6 +69,7 @@ def resolve(reference: str, settings: Settings, *, limit: int = MOST_BYTES) -> D
             `./`, `../` or `~` or ends like a data file; or `sklearn/<name>`.
         settings: gives cache, token and endpoint.
         limit: bytes of data files.
+        private: a folder besides the settings' home that no local path may lead to.
 
     Raises:
         ToolError: it does not exist, may not be read, or is too large; the message says what to do.
@@ -75,7 +79,7 @@ def resolve(reference: str, settings: Settings, *, limit: int = MOST_BYTES) -> D
     if reference.startswith("sklearn/"):
         return _bundled(reference)
     if is_local(reference):
-        return _local(reference, settings, limit)
+        return _local(reference, [settings.home, *([private] if private else [])], limit)
     named = _HUB_NAME.fullmatch(reference)
     if named is None:
         raise ToolError(f"{reference[:100]!r} is no data set: give org/name, a path like ./data, or sklearn/digits")
@@ -106,11 +110,11 @@ def _bundled(reference: str) -> DatasetSource:
     return DatasetSource(reference=reference, revision="", bundled=name)
 
 
-def _local(reference: str, settings: Settings, limit: int) -> DatasetSource:
+def _local(reference: str, private: Sequence[Path], limit: int) -> DatasetSource:
     path = Path(reference).expanduser().resolve()
     if not path.exists():
         raise ToolError(f"{reference} does not exist on this machine (looked at {path}); check the path")
-    _require_allowed(path, settings)
+    _require_allowed(path, private)
     files = data_files(path)
     if not files:
         raise ToolError(f"{reference} holds no data files; known endings: {', '.join(sorted(SUFFIXES))}")
@@ -120,14 +124,14 @@ def _local(reference: str, settings: Settings, limit: int) -> DatasetSource:
     return DatasetSource(reference=reference, revision=_digest(path, files), folder=path)
 
 
-def _require_allowed(path: Path, settings: Settings) -> None:
+def _require_allowed(path: Path, private: Sequence[Path]) -> None:
     """Keep the runs' own files, hidden labels among them, and private folders out of reach of a language model.
 
     Raises:
         ToolError: `path` is, holds or lies in one of them.
     """
-    home = settings.home.resolve()
-    if path.is_relative_to(home) or home.is_relative_to(path):
+    homes = [home.resolve() for home in private]
+    if any(path.is_relative_to(home) or home.is_relative_to(path) for home in homes):
         raise ToolError(f"{path} holds files of the runtime itself and cannot be a data set")
     if any(part.startswith(".") for part in path.parts):
         raise ToolError(f"{path} lies in a hidden folder; move the data to a plain one")

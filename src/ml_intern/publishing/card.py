@@ -185,7 +185,9 @@ def _how_it_was_made(record: ModelRecord) -> str:
         "training time": f"{trained.seconds:.1f} s",
         "device": trained.device,
     }
-    watched = f"Seen by the training watch:\n\n{_named(training, 'Training')}"
+    watched = (
+        f"Reported by the training watch, from within the process of the script:\n\n{_named(training, 'Training')}"
+    )
     given = _named(trained.hyperparameters, "Hyperparameter") if trained.hyperparameters else "No hyperparameters."
     return "\n\n".join((said, made, architecture, watched, f"Given to the training script:\n\n{given}"))
 

@@ -23,6 +23,8 @@ from ml_intern.sandboxes.ownership import check_readable, give_to
 from ml_intern.sandboxes.session import Session
 
 _LABEL = "org.open-ml-intern"
+_BUNDLED = "/opt/bundled"
+"""Where the image keeps the labelled data that scikit-learn carries."""
 _PYTHON = "/opt/venv/bin/python"
 _PATH = "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin"
 _OVERHEAD = 64 << 20
@@ -197,12 +199,13 @@ def arguments(container: Container, spec: SandboxSpec) -> tuple[str, ...]:
         "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={sizes.temporary},mode=1777",
         "--workdir", "/", "--entrypoint", _PYTHON,
     )  # fmt: skip
+    masks = () if spec.shows_bundled_data else (Mount(source=layout.MASK, target=_BUNDLED),)
     _, *supervisor = layout.supervisor(container.mode, spec, python=_PYTHON, limit_processes=False)
     return (
         *fixed,
         *_optional(container, spec),
         *_each("--label", {f"{_LABEL}.{key}": value for key, value in container.labels.items()}),
-        *(part for mount in layout.mounts(spec, container.control) for part in ("--mount", _mount(mount))),
+        *(part for mount in (*masks, *layout.mounts(spec, container.control)) for part in ("--mount", _mount(mount))),
         *_each("--env", layout.environment(spec, path=_PATH)),
         container.image,
         *supervisor,

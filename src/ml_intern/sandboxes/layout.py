@@ -18,6 +18,8 @@ SCRIPTS = Path(__file__).with_name("inside")
 """Programs of process 1 and of the worker, mounted read-only."""
 INSIDE = "/opt/ml-intern/inside"
 CONTROL = "/opt/ml-intern/control"
+MASK = Path(__file__).parent / "mask"
+"""A folder without data, mounted over what the inside must not read."""
 USER = 10001
 """User and group inside, where the agent runs as root."""
 _RESERVED = ("/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr")

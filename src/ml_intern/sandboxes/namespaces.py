@@ -100,7 +100,8 @@ def plan(
     """
     sizes = layout.Sizes.of(spec.limits.memory)
     python = f"{environment}/bin/python"
-    own = [*_system(), *_interpreter(environment), *layout.mounts(spec, control)]
+    masks = () if spec.shows_bundled_data else tuple(_masks(environment))
+    own = [*_system(), *_interpreter(environment), *masks, *layout.mounts(spec, control)]
     if devices:  # NVIDIA's libraries look up the cards there
         own.append(Mount(source=Path("/sys"), target="/sys"))
     return {
@@ -136,6 +137,12 @@ def _interpreter(environment: Path) -> Iterator[Mount]:
     for path in dict.fromkeys((prefix, prefix.resolve())):
         if not path.is_relative_to("/usr"):
             yield Mount(source=prefix.resolve(), target=str(path))
+
+
+def _masks(environment: Path) -> Iterator[Mount]:
+    """Hide the labelled data that scikit-learn carries."""
+    for folder in environment.glob("lib/python*/site-packages/sklearn/datasets/data"):
+        yield Mount(source=layout.MASK, target=str(folder))
 
 
 def _devices(spec: SandboxSpec) -> Sequence[Path]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from ml_intern.config import Settings
 from ml_intern.core.errors import ToolError
-from ml_intern.core.facts import Trained
+from ml_intern.core.events import Event, ToolFinished, ToolStarted
+from ml_intern.core.facts import DatasetPrepared, Trained
 from ml_intern.core.folds import facts, started
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
@@ -55,6 +57,7 @@ class HuggingFaceDatasets(Toolset):
         """
         if facts(context.records, Trained):
             raise ToolError("a network was trained on the prepared data; other data need a new run")
+        _require_same_split(context)
         source = _source(dataset, context)
         request = preparation.PrepareRequest(inputs=inputs, target=target, final_fraction=final_fraction, seed=seed)
         paths = context.paths
@@ -72,7 +75,39 @@ def _source(dataset: str, context: ToolContext) -> DatasetSource:
             f"the task does not name {dataset[:200]!r}; only files that the task names by their "
             "path are open. Use a data set of the Hub or of sklearn, or say which path the person must name."
         )
-    return resolve(dataset, Settings.load(os.environ))
+    return resolve(dataset, Settings.load(os.environ), private=_home(context))
+
+
+def _home(context: ToolContext) -> Path:
+    """Give the folder that holds this run and, where it lies among runs, the others' hidden parts too."""
+    root = context.paths.root
+    return root.parent.parent if root.parent.name == "runs" else root
+
+
+def _require_same_split(context: ToolContext) -> None:
+    """Refuse another split once code may have kept rows of the first one: final rows of the new one would be known.
+
+    Raises:
+        ToolError: data were prepared differently before, and something ran since.
+    """
+    events = [r.event for r in context.records]
+    first = next((n for n, e in enumerate(events) if _has_prepared(e)), None)
+    calls = [e.call for e in events[first or 0 :] if isinstance(e, ToolStarted)]
+    current = next((c for c in calls if c.id == context.call_id), None)
+    if first is None or current is None:
+        return
+    earlier = events[first]
+    assert isinstance(earlier, ToolFinished)
+    others = [c for c in calls if c.name not in {"prepare_dataset", "inspect_dataset", "departure"}]
+    if others and dict(current.arguments) != dict(earlier.call.arguments):
+        raise ToolError(
+            "the data were prepared before, and code may have kept rows that another split would hide; another split, "
+            "other columns or other data need a new run"
+        )
+
+
+def _has_prepared(event: Event) -> bool:
+    return isinstance(event, ToolFinished) and any(isinstance(f, DatasetPrepared) for f in event.observation.facts)
 
 
 def _desk(context: ToolContext) -> Desk:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
+
+from pydantic import Field
 
 from ml_intern.core.facts import DatasetPrepared
 from ml_intern.core.folds import facts
@@ -30,6 +32,9 @@ class Input:
     high: int = 2
 
 
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600, allow_inf_nan=False)]
+
+
 class PyTorchExecutor(Toolset):
     """Python with PyTorch in a sandbox without network; nothing is started before the first call."""
 
@@ -45,7 +50,7 @@ class PyTorchExecutor(Toolset):
         self._session = PythonSession(self._gpu)
 
     @tool(effect="execute")
-    def run_python(self, context: ToolContext, code: str, timeout: float = 60.0) -> Observation:
+    def run_python(self, context: ToolContext, code: str, timeout: Seconds = 60.0) -> Observation:
         """Run Python in a session whose variables persist; the last expression's value is shown.
 
         It sees /workspace (writable), /data and /outputs (read-only). For exploring and trying out, not for the
@@ -105,7 +110,7 @@ class PyTorchExecutor(Toolset):
         script: str,
         network: str,
         hyperparameters: dict[str, object] | None = None,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
     ) -> Observation:
         """Run a training script to its end, watched, in a sandbox of its own.
 
