@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.sandbox import SandboxConformance
+from conformance.sandbox_base import Run
 
 
 @pytest.mark.sandbox
@@ -13,3 +14,12 @@ class TestNamespaces(SandboxConformance):
         "import os\nfrom ml_intern.config import Settings\nfrom ml_intern.sandboxes.namespaces import NamespaceBackend"
     )
     expression = "NamespaceBackend(Settings.load(os.environ).home)"
+
+    def test_packages_beside_the_base_interpreter_are_hidden(self, run: Run) -> None:
+        code = (
+            "import sys, sysconfig, os\n"
+            "beside = sysconfig.get_path('purelib', vars={'base': sys.base_prefix})\n"
+            "not os.path.exists(beside) or beside.startswith('/usr') or os.listdir(beside) == ['README']"
+        )
+
+        assert run(code).value == "True"

@@ -137,6 +137,9 @@ def _interpreter(environment: Path) -> Iterator[Mount]:
     for path in dict.fromkeys((prefix, prefix.resolve())):
         if not path.is_relative_to("/usr"):
             yield Mount(source=prefix.resolve(), target=str(path))
+            # what the person installed beside their Python is nobody's business inside
+            for packages in path.glob("lib/python*/site-packages"):
+                yield Mount(source=layout.MASK, target=str(packages))
 
 
 def _masks(environment: Path) -> Iterator[Mount]:
