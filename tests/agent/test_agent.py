@@ -1,12 +1,13 @@
 """The public class: parts go together, runs are kept, resumed and judged."""
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from ml_intern import InternAgent
 from ml_intern.core.errors import ConfigError
-from ml_intern.core.events import ModelReplied, RunReopened
+from ml_intern.core.events import ModelReplied, RunReopened, ToolFinished
 from ml_intern.core.facts import Constraint, ContractAgreed, Departed
 from ml_intern.tools import ArXivReader, HubDeployer, HuggingFaceDatasets, PyTorchExecutor, tool
 from support import Effects, Script, reply
@@ -108,8 +109,10 @@ def test_parts_that_do_not_go_together_are_refused_with_their_names(tmp_path: Pa
         InternAgent(Script(), tools=[launch], home=tmp_path)
     with pytest.raises(ConfigError, match="two tools are called 'greet'"):
         InternAgent(Script(), tools=[greet, greet], home=tmp_path)
-    with pytest.raises(ConfigError, match="max_iterations must be above 0"):
+    with pytest.raises(ConfigError, match="max_iterations must be a number above 0"):
         InternAgent(Script(), tools=[], max_iterations=0, home=tmp_path)
+    with pytest.raises(ConfigError, match="max_usd must be a number above 0, not nan"):
+        InternAgent(Script(), tools=[], max_usd=float("nan"), home=tmp_path)
     with pytest.raises(ConfigError, match="5 is no tool"):
         InternAgent(Script(), tools=[5], home=tmp_path)  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="'publsih' can wait for approval"):
@@ -131,3 +134,37 @@ def test_a_person_stops_a_run_and_resumes_it(tmp_path: Path) -> None:
     again = InternAgent(Script(*script), tools=[Effects(tmp_path / "log")], home=tmp_path / "home")
     assert list(again.resume(stopped.run))
     assert again.result(stopped.run).outcome == "done"
+
+
+@pytest.mark.parametrize("name", ["../escape", "/tmp/x", ".hidden", "a/b", "a b"])
+def test_a_run_cannot_be_named_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="is no name for a run"):
+        make(tmp_path, reply("ok")).stream("Say ok", run=name)
+
+
+def test_a_tool_that_returns_something_else_than_text_is_recorded_as_text(tmp_path: Path) -> None:
+    def three() -> object:
+        return 3
+
+    @tool(effect="execute")
+    def count() -> str:
+        """Count."""
+        return cast("str", three())
+
+    agent = InternAgent(
+        Script(reply("", ANSWER), reply("", ("count", {}), first_id=1), reply("ok")), tools=[count], home=tmp_path
+    )
+
+    finished = [r.event for r in agent.stream("Count") if isinstance(r.event, ToolFinished)]
+
+    assert finished[-1].observation.text == "3"
+
+
+def test_a_tool_that_promises_to_verify_must_say_how(tmp_path: Path) -> None:
+    @tool(effect="publish", recovery="verify")
+    def push() -> str:
+        """Push."""
+        return "pushed"
+
+    with pytest.raises(ConfigError, match="no method that verifies"):
+        InternAgent(Script(), tools=[push], home=tmp_path)

@@ -102,7 +102,7 @@ def test_each_way_to_end_has_its_status_says_why_and_how_to_go_on(
         (("run", "  ", *scripted("answers")), "the task is empty"),
         (("run", TASK, "--model", "no such model"), "no model is called"),
         (("run", TASK, "--model", "cli.scripts:nothing"), "cannot be imported"),
-        (("run", TASK, *scripted("answers"), "--max-usd", "-1"), "must be above 0"),
+        (("run", TASK, *scripted("answers"), "--max-usd", "-1"), "must be a number above 0"),
         (("run", TASK, *scripted("answers", "no_such_tool")), "cannot be imported"),
         (("demo", "--teach", "--model", "rules"), "leave --model out"),
         (("resume", "nothing"), "the run 'nothing' is unknown"),

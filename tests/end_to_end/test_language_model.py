@@ -3,6 +3,7 @@
 import json
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from ml_intern.journal.sqlite import SqliteJournal
 
 pytestmark = pytest.mark.sandbox
 
-RECORDED = json.loads(
-    (Path(__file__).parent / "conversations" / "vision_transformer_on_digits.json").read_text("utf-8")
-)
+CONVERSATIONS = Path(__file__).parent / "conversations"
 
 
-def answers() -> list[Answer]:
+def recorded(name: str) -> dict[str, Any]:
+    text: dict[str, Any] = json.loads((CONVERSATIONS / f"{name}.json").read_text("utf-8"))
+    return text
+
+
+def answers(turns: Sequence[dict[str, Any]]) -> list[Answer]:
     def answer(place: int, turn: dict[str, Any]) -> Answer:
         calls = tuple(
             Call(id=f"call_{place}_{n}", name=call["name"], arguments=json.dumps(call["arguments"]))
@@ -29,16 +33,30 @@ def answers() -> list[Answer]:
         )
         return Answer(text=turn["text"], calls=calls, finish="tool_calls" if calls else "stop")
 
-    return [answer(place, turn) for place, turn in enumerate(RECORDED["turns"])]
+    return [answer(place, turn) for place, turn in enumerate(turns)]
+
+
+def test_a_language_model_that_sees_only_what_the_agent_shows_carries_the_task_to_its_end(
+    tmp_path: Path, sandbox_python: Path
+) -> None:
+    talk = recorded("independent_vision_transformer")
+    with Service(answers(talk["turns"]), by_turn=True) as service:
+        env = environment(tmp_path, sandbox_python, OPENAI_BASE_URL=service.address, OPENAI_API_KEY="x")
+        assert live_for(900, ["run", talk["task"], "--model", "openai:gpt-4o"], env) == 0
+
+    found = left(tmp_path)
+    assert found.scores[0].metric == "accuracy"
+    assert found.scores[0].low > 0.8
+    assert (found.trainings, found.publications, found.commits) == (2, 1, 1)
 
 
 def test_a_language_model_drives_the_same_tools_and_a_killed_run_asks_the_same_again(
     tmp_path: Path, sandbox_python: Path
 ) -> None:
-    moments = random.Random(5)
-    with Service(answers(), by_turn=True) as service:
+    moments, talk = random.Random(5), recorded("mistaken_vision_transformer")
+    with Service(answers(talk["turns"]), by_turn=True) as service:
         env = environment(tmp_path, sandbox_python, OPENAI_BASE_URL=service.address, OPENAI_API_KEY="x")
-        live_for(moments.uniform(6, 12), ["run", RECORDED["task"], "--model", "openai:gpt-4o"], env)
+        live_for(moments.uniform(6, 12), ["run", talk["task"], "--model", "openai:gpt-4o"], env)
         run = only_run(tmp_path)
         assert run is not None
         live_for(moments.uniform(6, 12), ["resume", run], env)
@@ -49,7 +67,7 @@ def test_a_language_model_drives_the_same_tools_and_a_killed_run_asks_the_same_a
             bodies[asked.turn].add(asked.body)
 
     # `run_python` is the one call whose outcome a crash makes unknown; what follows it may then differ in that text
-    assert sorted(bodies) == list(range(len(RECORDED["turns"])))
+    assert sorted(bodies) == list(range(len(talk["turns"])))
     assert [len(same) for same in bodies.values()] == [1] * len(bodies)
     found = left(tmp_path)
     assert found.scores[0].metric == "accuracy"

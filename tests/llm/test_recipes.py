@@ -103,6 +103,34 @@ def test_data_patches_and_repository_are_found(
 
 
 @pytest.mark.parametrize(
+    "task", ["Train on iris but do not publish", "Train on iris, don't upload it", "Fit iris without ever pushing it"]
+)
+def test_what_a_sentence_refuses_is_not_published(task: str) -> None:
+    assert read_sentence(task).publishes is None
+
+
+@pytest.mark.parametrize(
+    ("task", "dataset", "repository"),
+    [
+        ("Train a network on wine.csv", "wine.csv", None),
+        ("Train on ~/data/x.csv", "~/data/x.csv", None),
+        ("Train on https://huggingface.co/datasets/acme/flowers", "acme/flowers", None),
+        ("Train a ViT/MLP on iris", "sklearn/iris", None),
+        ("Train on iris on CPU and/or GPU", "sklearn/iris", None),
+        ("Train on acme/iris with 4x4 patches", "acme/iris", None),
+        ("Train on acme/flowers and push to acme/flowers", "acme/flowers", "acme/flowers"),
+        ("Train on iris and publish it to my account as foo", "sklearn/iris", "foo"),
+        ("Train on iris and publish as soon as it is good", "sklearn/iris", None),
+    ],
+)
+def test_names_that_look_alike_are_told_apart(task: str, dataset: str, repository: str | None) -> None:
+    order = read_sentence(task)
+
+    assert order.dataset is not None
+    assert (order.dataset.value, order.repository) == (dataset, repository)
+
+
+@pytest.mark.parametrize(
     ("size", "asked", "expected"),
     [((8, 8), "", 2), ((224, 224), "", 16), ((32, 32), "", 8), ((28, 28), "with 7x7 patches", 7), ((9, 9), "", 1)],
 )

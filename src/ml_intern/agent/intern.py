@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +34,8 @@ from ml_intern.llm import names
 from ml_intern.sandboxes.choose import choose
 from ml_intern.tools import FunctionTool, Toolset
 from ml_intern.tools.contract import ContractTools
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,120}", re.ASCII)
 
 Given = Toolset | Tool | Callable[..., "Observation | str"]
 """What may be passed as a tool: a toolset, a tool, or a function with type annotations and a docstring."""
@@ -126,6 +130,8 @@ class InternAgent:
         if not any(character.isalpha() for character in task):
             raise ConfigError("the task is empty; say in a sentence what you want, for example: ml-intern demo")
         name = run or new_run(task, now=datetime.now(UTC))
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{name!r} is no name for a run; use letters, digits, `-`, `_` and `.`")
         directory = self._settings.runs / name
         if (directory / DATABASE).exists():
             raise ConfigError(f"the run {name!r} exists; resume it, or choose another name")
@@ -267,6 +273,6 @@ def _gates(tools: Collection[Tool]) -> dict[str, Gate]:
 
 def _budget(iterations: int, usd: float | None, tokens: int | None, seconds: float | None) -> Budget:
     for name, value in (("iterations", iterations), ("usd", usd), ("tokens", tokens), ("seconds", seconds)):
-        if value is not None and value <= 0:
-            raise ConfigError(f"max_{name} must be above 0, not {value}")
+        if value is not None and not 0 < value < math.inf:
+            raise ConfigError(f"max_{name} must be a number above 0, not {value}")
     return Budget(iterations=iterations, usd=usd, tokens=tokens, seconds=seconds)

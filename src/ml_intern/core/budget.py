@@ -43,7 +43,7 @@ class Budget:
         used = spent(records)
         after = used.usage + reserve
         if used.iterations >= self.iterations:
-            return "limit", f"{self.iterations} iterations are used up"
+            return "limit", f"all {self.iterations} iterations are used up"
         if self.seconds is not None and used.seconds >= self.seconds:
             return "limit", f"{self.seconds:g} s are used up"
         if self.tokens is not None and after.input_tokens + after.output_tokens > self.tokens:

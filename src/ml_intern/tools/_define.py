@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
-from ml_intern.core.errors import ToolArgumentError, ToolError
+from ml_intern.core.errors import ConfigError, ToolArgumentError, ToolError
 from ml_intern.core.messages import Effect, Observation, Recovery, ToolSpec
 from ml_intern.core.protocols import ToolContext
 
@@ -95,6 +95,8 @@ class FunctionTool:
     ) -> None:
         marked: ToolOptions | None = getattr(function, _MARK, None)
         options = options or marked or ToolOptions()
+        if options.recovery == "verify" and verify is None:
+            raise ConfigError(f"tool {name or function.__name__!r} has recovery 'verify' and no method that verifies")
         self._function = function
         self._verify = verify
         name = name or function.__name__
@@ -130,7 +132,8 @@ class FunctionTool:
     def run(self, arguments: Mapping[str, object], context: ToolContext) -> Observation:
         """Call the function."""
         given = self._function(**self._bind(arguments, context))
-        return given if isinstance(given, Observation) else Observation(text=given)
+        # somebody's tool may return what its annotation does not say; its effect is done, so it must be recorded
+        return given if isinstance(given, Observation) else Observation(text=str(given))
 
     def verify(self, arguments: Mapping[str, object], context: ToolContext) -> Observation | None:
         """Ask the outside world whether an interrupted call happened."""
