@@ -9,8 +9,9 @@ from pathlib import Path
 from ml_intern.cli.narrator import find_call
 from ml_intern.cli.reading import read_records
 from ml_intern.cli.terminal import Terminal
+from ml_intern.core.folds import waiting_calls
 from ml_intern.core.messages import ToolCall
-from ml_intern.journal.runs import answer, waiting_calls
+from ml_intern.journal.runs import answer
 
 _LINES = 30
 """Lines of one argument shown before a decision; `ml-intern show RUN --events` has all of it."""

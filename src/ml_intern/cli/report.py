@@ -15,8 +15,8 @@ from ml_intern.cli.summary import end_lines
 from ml_intern.cli.surface import printer, record_json
 from ml_intern.cli.terminal import Terminal, finite
 from ml_intern.core.events import RunFinished
-from ml_intern.core.folds import all_facts
-from ml_intern.journal.runs import describe, waiting_calls
+from ml_intern.core.folds import all_facts, waiting_calls
+from ml_intern.journal.runs import describe
 
 
 def print_story(directory: Path, terminal: Terminal, *, plain: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ml_intern.core.events import Record
 from ml_intern.core.facts import ContractAgreed, Deliverable, Evaluated, NetworkVerified, Published, Trained
-from ml_intern.core.folds import all_facts, facts
+from ml_intern.core.folds import facts
 
 
 class ContractMet:
@@ -30,7 +30,7 @@ _WHAT: dict[Deliverable, str] = {
 
 
 def _delivered(deliverable: Deliverable, records: Sequence[Record]) -> bool:
-    trained = [f for f in all_facts(records) if isinstance(f, Trained)]
+    trained = facts(records, Trained)
     scored = {f.weights_digest: f for f in facts(records, Evaluated)}
     match deliverable:
         case "answer":

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from ml_intern.core.events import (
     ApprovalAnswered,
-    ApprovalAsked,
     ModelAsked,
     ModelReplied,
     Nudged,
@@ -59,12 +58,6 @@ def answer(records: Sequence[Record], call_id: str) -> ApprovalAnswered | None:
     """Give the person's decision on a call."""
     events = (r.event for r in records)
     return next((e for e in events if isinstance(e, ApprovalAnswered) and e.call_id == call_id), None)
-
-
-def waiting(records: Sequence[Record]) -> ApprovalAsked | None:
-    """Give the question the run waits on."""
-    asked = [r.event for r in records if isinstance(r.event, ApprovalAsked)]
-    return next((a for a in asked if answer(records, a.call_id) is None), None)
 
 
 def finished(records: Sequence[Record]) -> RunFinished | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ml_intern.core.errors import ModelError, SandboxError
 from ml_intern.core.events import Event, ModelAsked, ModelReplied, Nudged, Record, RunFinished
+from ml_intern.core.folds import waiting_calls
 from ml_intern.core.live import ModelText
 from ml_intern.core.messages import Reply
 from ml_intern.core.protocols import Journal
@@ -30,7 +31,7 @@ def run(harness: Harness, journal: Journal, opening: Sequence[Event]) -> Iterato
     """
     records = list(journal)
     yield from _append(journal, records, opening)
-    while not folds.finished(records) and not folds.waiting(records):
+    while not folds.finished(records) and not waiting_calls(records):
         yield from _append(journal, records, _guarded(harness, records))
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ml_intern.core.budget import spent
 from ml_intern.core.errors import ConfigError, JournalError
-from ml_intern.core.events import ApprovalAnswered, ApprovalAsked, Outcome, Record, RunFinished, RunReopened
-from ml_intern.core.folds import started
+from ml_intern.core.events import ApprovalAnswered, Outcome, Record, RunFinished, RunReopened
+from ml_intern.core.folds import started, waiting_calls
 from ml_intern.journal.sqlite import SqliteJournal
 
 DATABASE = "run.db"
@@ -41,12 +41,6 @@ def new_run(task: str, *, now: datetime) -> str:
     words = re.findall(r"[a-z0-9]+", task.lower())
     telling = [word for word in words if len(word) > 3][:4]
     return "-".join([now.strftime("%Y%m%d-%H%M%S"), *telling, secrets.token_hex(2)])
-
-
-def waiting_calls(records: Sequence[Record]) -> list[ApprovalAsked]:
-    """Give the questions that nobody has answered."""
-    answered = {r.event.call_id for r in records if isinstance(r.event, ApprovalAnswered)}
-    return [r.event for r in records if isinstance(r.event, ApprovalAsked) and r.event.call_id not in answered]
 
 
 def outcome_of(records: Sequence[Record]) -> Outcome | None:
