@@ -1,5 +1,6 @@
 """The public class: parts go together, runs are kept, resumed and judged."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,6 +10,8 @@ from ml_intern import InternAgent
 from ml_intern.core.errors import ConfigError
 from ml_intern.core.events import ModelReplied, RunReopened, ToolFinished
 from ml_intern.core.facts import Constraint, ContractAgreed, Departed
+from ml_intern.core.protocols import ToolContext
+from ml_intern.sandboxes.namespaces import NamespaceBackend
 from ml_intern.tools import ArXivReader, HubDeployer, HuggingFaceDatasets, PyTorchExecutor, tool
 from support import Effects, Script, reply
 
@@ -168,3 +171,24 @@ def test_a_tool_that_promises_to_verify_must_say_how(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="no method that verifies"):
         InternAgent(Script(), tools=[push], home=tmp_path)
+
+
+def test_sessions_of_runs_kept_in_another_home_are_not_taken_for_dead(tmp_path: Path) -> None:
+    alive: dict[str, bool] = {}
+
+    class Engine(NamespaceBackend):
+        def reap(self, is_alive: Callable[[str], bool]) -> Sequence[str]:
+            alive.update({run: is_alive(run) for run in ("of-another-home", "dead-here")})
+            return ()
+
+    (tmp_path / "runs" / "dead-here").mkdir(parents=True)
+
+    @tool
+    def look(context: ToolContext) -> str:
+        """Open the backend."""
+        return context.sandboxes().name
+
+    script = Script(reply("", ANSWER), reply("", ("look", {}), first_id=1), reply("ok"))
+    InternAgent(script, tools=[look], sandbox=Engine(tmp_path), home=tmp_path).run_task("Look")
+
+    assert alive == {"of-another-home": True, "dead-here": False}

@@ -216,9 +216,14 @@ class InternAgent:
         """Choose the backend at its first use, and clean up what dead agents left behind."""
         if self._backend is None:
             chosen = choose(self._sandbox, self._settings) if isinstance(self._sandbox, str) else self._sandbox
-            chosen.reap(lambda run: is_alive(self._settings.runs / run))
+            chosen.reap(self._is_in_use)
             self._backend = chosen
         return self._backend
+
+    def _is_in_use(self, run: str) -> bool:
+        """Whether a run's sandboxes must stay: it is carried on, or is kept in another home and none of ours."""
+        directory = self._settings.runs / run
+        return not directory.exists() or is_alive(directory)
 
 
 def _reopening(records: Sequence[Record]) -> list[Event]:
