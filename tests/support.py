@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ml_intern.core.budget import Budget
-from ml_intern.core.events import Event, Record, RunStarted
+from ml_intern.core.errors import ToolError
+from ml_intern.core.events import Event, Record, RunStarted, ToolFinished, ToolStarted
+from ml_intern.core.live import Live
 from ml_intern.core.messages import Message, Observation, Reply, ToolCall, ToolSpec, Usage
 from ml_intern.core.protocols import Gate, RunPaths, Tool, ToolContext
+from ml_intern.core.sandbox import SandboxBackend
 from ml_intern.engine.harness import Harness
-from ml_intern.tools import Toolset, tool
+from ml_intern.tools import FunctionTool, Toolset, tool
 
 START = RunStarted(task="train a model", system="You are careful.", model="scripted", version="0")
 
@@ -109,6 +112,39 @@ class MemoryJournal:
 
     def __iter__(self) -> Iterator[Record]:
         return iter(list(self.records))
+
+
+class Calls:
+    """Calls tools as the engine does: what they prove goes into a journal that the next call sees."""
+
+    def __init__(self, root: Path, backend: SandboxBackend, *toolsets: Toolset, opening: Sequence[Event] = ()) -> None:
+        self.tools: dict[str, FunctionTool] = {tool.spec.name: tool for toolset in toolsets for tool in toolset}
+        self.journal = MemoryJournal(opening)
+        self.paths = RunPaths(root=root)
+        self.paths.workspace.mkdir(parents=True)
+        self.live: list[Live] = []
+        self.backend = backend
+        self.control = False
+
+    def call(self, name: str, **arguments: object) -> Observation:
+        tool = self.tools[name]
+        call = ToolCall(id=f"c{len(self.journal.records)}", name=name, arguments=tool.parse(arguments))
+        context = ToolContext(
+            run="run",
+            call_id=call.id,
+            paths=self.paths,
+            records=list(self.journal),
+            sandboxes=lambda: self.backend,
+            live=self.live.append,
+            control=self.control,
+        )
+        self.journal.append(ToolStarted(call=call))
+        try:
+            observation = tool.run(call.arguments, context)
+        except ToolError as error:
+            observation = Observation(text=str(error), ok=False)
+        self.journal.append(ToolFinished(call=call, observation=observation))
+        return observation
 
 
 def harness(

@@ -32,7 +32,13 @@ class Settings:
         sandbox: name of the sandbox backend, or `auto` (`ML_INTERN_SANDBOX`).
         hub_token: from `HF_TOKEN`, else `HUGGING_FACE_HUB_TOKEN`, else the login of the Hub's own client.
         hub_endpoint: from `HF_ENDPOINT`; None means the public Hub.
+        package_index: simple index that `install` takes wheels from (`ML_INTERN_PACKAGE_INDEX`); None means what pip is
+            set to.
         arxiv_endpoint: where the arXiv API is asked (`ML_INTERN_ARXIV`); None means the public one.
+        scholar_endpoint: where Semantic Scholar is asked (`ML_INTERN_SCHOLAR`); None means the public one.
+        docling: folder with docling's models, which then reads PDFs (`ML_INTERN_DOCLING`); None means the layout does.
+        embeddings: model that ranks passages of papers besides words (`ML_INTERN_EMBEDDINGS`); None means words only.
+        scholar_key: from `S2_API_KEY`; without it the service is shared by everybody and often busy.
     """
 
     home: Path
@@ -40,6 +46,11 @@ class Settings:
     hub_token: Secret | None = None
     hub_endpoint: str | None = None
     arxiv_endpoint: str | None = None
+    scholar_endpoint: str | None = None
+    scholar_key: Secret | None = None
+    embeddings: str | None = None
+    docling: Path | None = None
+    package_index: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -53,16 +64,21 @@ class Settings:
         return self.home / "hub" / "models"
 
     @classmethod
-    def load(cls, environment: Mapping[str, str]) -> Settings:
-        """Read settings; nothing is written and no network is asked."""
-        home = environment.get("ML_INTERN_HOME") or Path(environment.get("HOME", "~")) / ".ml-intern"
+    def load(cls, environment: Mapping[str, str], *, home: Path | None = None) -> Settings:
+        """Read settings; nothing is written and no network is asked. `home` stands above the environment."""
+        chosen = home or environment.get("ML_INTERN_HOME") or Path(environment.get("HOME", "~")) / ".ml-intern"
         token = _token(environment)
         return cls(
-            home=Path(home).expanduser(),
+            home=Path(chosen).expanduser(),
             sandbox=environment.get("ML_INTERN_SANDBOX", "auto"),
             hub_token=Secret(token) if token else None,
             hub_endpoint=environment.get("HF_ENDPOINT"),
             arxiv_endpoint=environment.get("ML_INTERN_ARXIV"),
+            scholar_endpoint=environment.get("ML_INTERN_SCHOLAR"),
+            scholar_key=Secret(key) if (key := environment.get("S2_API_KEY", "").strip()) else None,
+            embeddings=environment.get("ML_INTERN_EMBEDDINGS", "").strip() or None,
+            docling=Path(folder).expanduser() if (folder := environment.get("ML_INTERN_DOCLING", "").strip()) else None,
+            package_index=environment.get("ML_INTERN_PACKAGE_INDEX"),
             environment=dict(environment),
         )
 

@@ -17,17 +17,23 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "docker": "ml_intern.sandboxes.docker:DockerBackend",
         "podman": "ml_intern.sandboxes.docker:podman",
         "namespaces": "ml_intern.sandboxes.namespaces:NamespaceBackend",
+        "bubblewrap": "ml_intern.sandboxes.bubblewrap:BubblewrapBackend",
     },
+    # the built-in ones are found by their folder; an entry point adds a module that is shipped into the sandbox
+    "checks": {},
     "gates": {
         "dummy_forward": "ml_intern.verification.gates:DummyForwardGate",
+        "unit_tests": "ml_intern.verification.gates:UnitTestsGate",
         "trained": "ml_intern.verification.gates:TrainedGate",
         "evaluated": "ml_intern.evaluation.gates:EvaluatedGate",
+        "contract_kept": "ml_intern.engine.gates:ContractKeptGate",
     },
     "tools": {
         "papers": "ml_intern.tools.papers:ArXivReader",
         "datasets": "ml_intern.tools.datasets:HuggingFaceDatasets",
         "executor": "ml_intern.tools.executor:PyTorchExecutor",
         "deployer": "ml_intern.tools.deployer:HubDeployer",
+        "documentation": "ml_intern.tools.documentation:LibraryDocs",
     },
 }
 """Names of what the package brings, by kind; entry points of the group `ml_intern.<kind>` add to them."""

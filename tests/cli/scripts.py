@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 
@@ -36,6 +37,17 @@ def _contracted(*replies: Reply) -> ScriptedModel:
 def answers() -> ScriptedModel:
     """Does what it should."""
     return _contracted()
+
+
+def reads_from_hosts() -> ScriptedModel:
+    """Reads from the host of its setting, writes to it, and reads from another."""
+    get = "import urllib.request\nurllib.request.urlopen"
+    place = f"http://{os.environ['UPSTREAM']}"
+    return _contracted(
+        _calling("run_python", number=1, code=f"{get}('{place}/data').read()"),
+        _calling("run_python", number=2, code=f"{get}('{place}/', data=b'out')"),
+        _calling("run_python", number=3, code=f"{get}('https://example.com/')"),
+    )
 
 
 def stops_early() -> ScriptedModel:
@@ -180,3 +192,11 @@ def fill(context: ToolContext) -> str:
         (context.paths.root / "filled").touch()
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     return "filled"
+
+
+def writes_files() -> ScriptedModel:
+    """Writes a file twice with the executor's tool, which needs no sandbox for it."""
+    return _contracted(
+        _calling("write_file", number=1, path="notes.txt", content="one\ntwo\n"),
+        _calling("write_file", number=2, path="notes.txt", content="one\n\x1b[2J2\n"),
+    )

@@ -3,8 +3,8 @@
 from io import StringIO
 
 from ml_intern.cli.colour import ColourPrinter
-from ml_intern.cli.neutral import neutral
 from ml_intern.cli.shown import Chunk, Line, Progress, ProgressEnded
+from ml_intern.core.neutral import neutral
 
 
 class FakeTerminal(StringIO):

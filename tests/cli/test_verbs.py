@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from ml_intern.cli import main
 from ml_intern.cli.crash import write_crash
+from ml_intern.core.events import CheckWaived
+from ml_intern.journal.sqlite import SqliteJournal
 
 
 class Ran(NamedTuple):
@@ -346,6 +349,19 @@ def test_show_tells_the_story_again_with_the_files(command: Command, tmp_path: P
     assert shown[len(told) - 2 :] == [f"files: {run}", "  workspace/  what the model wrote"]
 
 
+def test_show_draws_what_the_watch_of_a_training_wrote(command: Command, tmp_path: Path) -> None:
+    command("run", TASK, *scripted("touches_a_file", "touch"))
+    run = only_run(tmp_path)
+    (run / "calls" / "train-1").mkdir(parents=True)
+    (run / "calls" / "train-1" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "loss": 1.0}\n')
+
+    drawn = command("show", run.name, "--curve").out.splitlines()
+    numbers = json.loads(command("show", run.name, "--curve", "--json").out)
+
+    assert drawn[:2] == ["train-1: 2 steps", "  loss          █▁"]
+    assert numbers["points"] == [{"step": 1, "loss": 2.0}, {"step": 2, "loss": 1.0}]
+
+
 def test_show_as_json_has_state_and_facts(command: Command, tmp_path: Path) -> None:
     command("run", TASK, *scripted("touches_a_file", "touch"), "--approve", "execute")
 
@@ -434,3 +450,98 @@ def test_a_home_that_cannot_be_written_is_a_clear_line(command: Command, tmp_pat
 
     assert ran.status == 7
     assert "cannot be created" in ran.err
+
+
+def test_collect_copies_ordinary_files_and_names_what_it_leaves(command: Command, tmp_path: Path) -> None:
+    command("run", TASK, *scripted("answers"))
+    run = only_run(tmp_path)
+    (run / "workspace" / "notes.txt").write_text("notes", "utf-8")
+    (run / "workspace" / "run\x1b[2J").symlink_to(run / "run.db")
+
+    ran = command("collect", run.name, str(tmp_path / "taken"))
+    again = command("collect", run.name, str(tmp_path / "taken"))
+
+    assert (ran.status, again.status) == (0, 2)
+    assert ran.out.split() == [hashlib.sha256(b"notes").hexdigest()[:12], "5", "workspace/notes.txt"]
+    assert ran.err == "left: workspace/run: a link\n"
+    assert [p.name for p in (tmp_path / "taken").rglob("*") if p.is_file()] == ["notes.txt"]
+
+
+def test_show_tells_what_a_call_changed_and_rollback_puts_it_back(command: Command, tmp_path: Path) -> None:
+    command("run", TASK, *scripted("writes_files", "echo"), "--tool=executor")
+    run = only_run(tmp_path)
+    notes = run / "workspace" / "notes.txt"
+
+    first = command("show", run.name, "--diff", "write_file-1")
+    second = command("show", run.name, "--diff", "write_file-2")
+    as_json = command("show", run.name, "--diff", "write_file-2", "--json")
+    back = command("rollback", run.name, "write_file-2")
+    undo = back.err.splitlines()[0].split()[-1]
+
+    assert first.out.splitlines() == ["--- /dev/null", "+++ b/notes.txt", "@@ -0,0 +1,2 @@", "+one", "+two"]
+    assert second.out.splitlines()[-2:] == ["-two", "+2"]
+    assert json.loads(as_json.out)["lines"][-1] == "+\x1b[2J2"
+    assert (back.status, notes.read_text("utf-8")) == (0, "one\ntwo\n")
+    assert command("rollback", run.name, undo, "--json").status == 0
+    assert "\x1b" in notes.read_text("utf-8")
+    assert command("rollback", run.name, "contract-1").status == 2
+    assert command("rollback", run.name, "f" * 16).status == 2
+    assert "workspace as before write_file-2: A person put the files" in command("show", run.name).out
+
+
+def test_rollback_is_refused_while_a_process_carries_the_run_on(command: Command, tmp_path: Path) -> None:
+    command("run", TASK, *scripted("writes_files", "echo"), "--tool=executor")
+    run = only_run(tmp_path)
+
+    with SqliteJournal(run / "run.db", writer=True):
+        ran = command("rollback", run.name, "write_file-2")
+
+    assert ran.status == 7
+    assert "carried on by another process" in ran.err
+    assert "2" in (run / "workspace" / "notes.txt").read_text("utf-8")
+
+
+def test_clean_says_what_goes_and_removes_it_only_when_it_is_asked_to(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no engine: other people's containers are no matter of a test
+    command("run", TASK, *scripted("answers"))
+    layer = only_run(tmp_path) / "layers" / "abc"
+    layer.mkdir(parents=True)
+    torn = tmp_path / "home" / "runs" / "torn" / "layers" / "def"
+    torn.mkdir(parents=True)
+
+    dry = [json.loads(line) for line in command("clean", "--dry-run", "--json").out.splitlines()]
+    there = layer.exists()
+    done = command("clean")
+
+    assert {item["run"]: item["done"] for item in dry} == {"torn": "kept", layer.parent.parent.name: "would remove"}
+    assert (there, layer.exists(), torn.exists(), done.status) == (True, False, True, 0)
+    assert "--all removes it" in done.out
+    assert command("clean", "--all").out.startswith("removed")
+    assert not torn.exists()
+
+
+def test_a_waiver_with_its_reason_is_an_event_of_the_run_and_is_told(command: Command, tmp_path: Path) -> None:
+    waiver = ("--waive", "causality", "--because", "the task looks at both sides")
+
+    ran = command("run", TASK, *scripted("answers"), *waiver)
+
+    with SqliteJournal(only_run(tmp_path) / "run.db", writer=False) as journal:
+        assert CheckWaived(check="causality", reason="the task looks at both sides") in [r.event for r in journal]
+    assert ran.status == 0
+    assert "waived by the person: causality, because the task looks at both sides" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--waive", "causality"), "needs a --because TEXT"),
+        (("--waive", "beauty", "--because", "why"), "no check or family is called 'beauty'"),
+    ],
+)
+def test_a_waiver_without_a_check_or_a_reason_is_refused(command: Command, options: tuple[str, ...], says: str) -> None:
+    ran = command("run", TASK, *scripted("answers"), *options)
+
+    assert ran.status == 2
+    assert says in ran.err

@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from conformance.sandbox_base import Run, finish, runner
+from conformance.sandbox_base import Run, SandboxTests, finish, runner
+from conformance.sandbox_faults import FaultTests
 from conformance.sandbox_jobs import JobTests
+from conformance.sandbox_programs import ProgramTests
 from conformance.sandbox_sessions import SessionTests
+from conformance.sandbox_values import ValueTests
 from ml_intern.core.errors import SandboxError
 from ml_intern.core.sandbox import JobSpec, Mount, SandboxBackend, SandboxSpec
 
 
-class SandboxConformance(SessionTests, JobTests):
-    """All tests of the contract in `core.sandbox`; these here are about its walls."""
+class WallTests(SandboxTests):
+    """What the inside cannot reach, and what ends with whom."""
 
     def test_all_probes_find_a_wall(self, backend: SandboxBackend) -> None:
         found = backend.check()
@@ -92,8 +95,24 @@ class SandboxConformance(SessionTests, JobTests):
 
             fcntl.flock(file, fcntl.LOCK_SH)  # waits until nothing inside holds it
 
+    def test_a_working_directory_that_is_not_there_is_made_or_named(
+        self, backend: SandboxBackend, spec: SandboxSpec
+    ) -> None:
+        opened = backend.open(replace(spec, working_directory="/workspace/new/deep"))
+        where = runner(opened)("import os\nopen('made', 'w').close()\nos.getcwd()").value
+        opened.close()
+
+        assert where == "'/workspace/new/deep'"
+        assert (self.workspace / "new" / "deep" / "made").exists()
+        with pytest.raises(SandboxError, match="/data/new is not there and cannot be made: Read-only file system"):
+            backend.open(replace(spec, working_directory="/data/new"))
+
     def test_a_missing_mount_is_refused_by_name(self, backend: SandboxBackend, spec: SandboxSpec) -> None:
         missing = replace(spec, mounts=(Mount(source=Path("/nonexistent/data"), target="/data"),))
 
         with pytest.raises(SandboxError, match="/nonexistent/data"):
             backend.open(missing)
+
+
+class SandboxConformance(WallTests, SessionTests, ValueTests, ProgramTests, FaultTests, JobTests):
+    """All tests of the contract in `core.sandbox`."""

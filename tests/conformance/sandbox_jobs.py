@@ -21,6 +21,19 @@ from ml_intern.core.sandbox import (
     Stream,
 )
 
+COUNTING = """
+import os, signal, time
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, frame: print("signal", number, flush=True))
+count = 0
+while not os.path.exists("/workspace/go"):
+    print(count, flush=True)
+    os.write(int(os.environ["ML_INTERN_REPORT_FD"]), f"{count}\\n".encode())
+    count += 1
+    time.sleep(0.002)
+"""
+"""A training that counts its steps until it may end, and says what disturbs it."""
+
 
 class JobTests(SandboxTests):
     """Tests of `Job`."""
@@ -99,6 +112,27 @@ class JobTests(SandboxTests):
         result = finish(attached)
 
         assert (result.exit_code, result.output) == (0, "begun\nended\n")
+
+    def test_no_line_is_lost_and_nothing_is_interrupted_when_the_one_who_follows_is_killed(
+        self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
+    ) -> None:
+        order = job(COUNTING)
+        follow = f"backend.start({spec!r}, {order!r}).wait(on_event=lambda event: print('seen', flush=True))"
+        process = self.start_process(follow)
+        assert process.stdout is not None
+        for _ in range(9):
+            process.stdout.readline()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+        attached = backend.start(spec, order)
+        (self.workspace / "go").touch()
+        result = finish(attached)
+
+        lines = result.output.splitlines()
+        assert lines == [str(number) for number in range(len(lines))]
+        assert result.reports == tuple(lines)
+        assert (result.exit_code, len(lines) > 9) == (0, True)
 
     def test_a_stopped_job_is_interrupted_first(
         self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]

@@ -95,22 +95,6 @@ class SessionTests(SandboxTests):
 
         assert (result.interrupted, result.timed_out, result.died) == (True, False, None)
 
-    def test_an_interrupt_between_two_executions_loses_nothing(self, run: Run) -> None:
-        run("import threading, os, signal, time\n"
-            "threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()")  # fmt: skip
-
-        outcomes = [run("time.sleep(0.02); 7").value for _ in range(3)] + [run("8").value]
-
-        assert outcomes[-1] == "8"
-
-    def test_an_import_is_not_torn_by_an_interrupt(self, run: Run) -> None:
-        module = "import time\nfor _ in range(15): time.sleep(0.1)\nwhole = True\n"
-        (self.workspace / "slow.py").write_text(module, "utf-8")
-
-        result = run("import slow\nwhile True: pass", timeout=0.5)
-
-        assert (result.timed_out, result.died, run("slow.whole").value) == (True, None, "True")
-
     @pytest.mark.parametrize(
         ("code", "cause"),
         [
@@ -179,13 +163,34 @@ class SessionTests(SandboxTests):
 
         assert errors == ["OSError: [Errno 28] No space left on device"] * 2
 
-    def test_processes_that_survive_an_interrupt_in_great_number_are_removed(
+    def test_processes_that_survive_an_interrupt_are_removed_and_variables_stay(
+        self, backend: SandboxBackend, spec: SandboxSpec
+    ) -> None:
+        small = backend.open(replace(spec, limits=Limits(memory=SMALL, processes=40)))
+        run = runner(small)
+        run("import os, subprocess, time\nx = 5\nserver = subprocess.Popen(['sleep', '600'])\ntime.sleep(0.1)")
+        code = (
+            "for _ in range(20):\n    if os.fork() == 0:\n        time.sleep(600)\n        os._exit(0)\n"
+            "while True: time.sleep(1)"
+        )
+
+        floods = [run(code, timeout=1.0) for _ in range(3)]
+        after = run("x, server.poll(), len([p for p in os.listdir('/proc') if p.isdigit()])")
+        small.close()
+
+        note = "[20 processes that the interrupted code had started were ended]\n"
+        assert [(flood.timed_out, flood.died, flood.output) for flood in floods] == [(True, None, note)] * 3
+        assert after.value is not None
+        assert after.value.startswith("(5, None, ")
+        assert int(after.value.rstrip(")").rsplit(" ", 1)[1]) <= 4  # supervisor, worker, nursery, server
+
+    def test_threads_that_survive_an_interrupt_in_great_number_cost_the_session(
         self, backend: SandboxBackend, spec: SandboxSpec
     ) -> None:
         small = backend.open(replace(spec, limits=Limits(memory=SMALL, processes=40)))
         code = (
-            "import os, time\n"
-            "for _ in range(30):\n    if os.fork() == 0:\n        time.sleep(600)\n        os._exit(0)\n"
+            "import threading, time\n"
+            "for _ in range(25): threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
             "while True: time.sleep(1)"
         )
 
@@ -193,7 +198,7 @@ class SessionTests(SandboxTests):
         small.close()
 
         assert flood.timed_out
-        assert "it left too many processes behind" in after.output + (after.died or "")
+        assert "it left too many processes or threads behind" in after.output + (after.died or "")
 
     def test_closed_descriptors_and_reports_do_no_harm_to_the_session(self, run: Run) -> None:
         report = "import os\nos.write(int(os.environ['ML_INTERN_REPORT_FD']), b'x' * (4 << 20))"
@@ -212,29 +217,6 @@ class SessionTests(SandboxTests):
         assert result.output.endswith("199999\n")
         assert len(result.output) < 10_000 + 8192 + 100
         assert result.dropped == sum(len(f"{n}\n") for n in range(200_000)) - 10_000 - 8192
-
-    def test_sixty_four_mebibytes_of_output_pass_without_growing_slow(self, run: Run) -> None:
-        result = run("import sys\nfor _ in range(64): sys.stdout.write('x' * (1 << 20))\nNone", timeout=30)
-
-        assert result.ok
-
-    def test_forged_results_are_not_believed(self, run: Run) -> None:
-        forge = (
-            "import os, json\n"
-            "lines = json.dumps({'value': 'forged', 'nonce': ''}).encode() + b'\\n{\"value\": \"forged\"}\\n'\n"
-            "for number in range(3, 260):\n"
-            "    try: os.write(number, lines)\n"
-            "    except OSError: pass\n"
-            "'true'"
-        )
-
-        assert [run(forge).value, run("'next'").value] == ["'true'", "'next'"]
-
-    def test_closed_standard_streams_work_again_in_the_next_execution(self, run: Run) -> None:
-        for code in ("import os; os.close(1); os.close(2)", "import sys; sys.stdout = None", "sys.stdout.close()"):
-            run(code)
-
-            assert run("print('here')").output == "here\n"
 
     def test_a_child_that_runs_on_into_the_workers_own_code_answers_nothing(self, run: Run) -> None:
         results = [run("import os\nchild = os.fork()\nprint('x') if child == 0 else os.waitpid(child, 0)\n'parent'")]

@@ -58,9 +58,9 @@ class Bench:
         data = Mount(source=self.root / "data", target="/prepared")
         return run_inside(self.backend, code, data, directory=self.root / "look")
 
-    def labels(self) -> Sequence[float]:
+    def labels(self) -> Sequence[float | str]:
         truth = json.loads((self.destination.hidden / "labels" / "final.json").read_text("utf-8"))
-        labels: list[float] = truth["labels"]
+        labels: list[float | str] = truth["labels"]
         return labels
 
 
@@ -95,7 +95,7 @@ def test_the_code_that_the_model_is_told_loads_the_parts(bench: Bench) -> None:
 
     counted = run_inside(
         bench.backend,
-        "\n".join([*lines, "report([len(search), len(selection), sorted(search[0])])"]),
+        "\n".join([*lines, "report([len(search), sorted(search[0])])"]),
         Mount(source=bench.destination.visible, target="/data"),
         directory=bench.root / "look",
     )
@@ -103,7 +103,6 @@ def test_the_code_that_the_model_is_told_loads_the_parts(bench: Bench) -> None:
     assert "final 30 rows" in told
     assert counted == [
         108,
-        12,
         ["petal length (cm)", "petal width (cm)", "sepal length (cm)", "sepal width (cm)", "target"],
     ]
 
@@ -139,6 +138,30 @@ def test_a_table_with_a_number_as_target_is_a_regression(bench: Bench, tmp_path:
     assert [column.name for column in fact.inputs] == ["a", "b"]
     assert dict(fact.rows) == {"search": 63, "selection": 7, "final": 30}
     assert set(bench.labels()) <= {row[2] for row in waves(100)}
+
+
+def sums(file: Path, rows: int = 60, *, copied: bool = False) -> Path:
+    texts = [f"what is {n} plus {n * n} and {n + 7} more?" for n in range(rows)]
+    answers = texts if copied else [f"it is {2 * n + n * n + 7}" for n in range(rows)]
+    return write_csv(file, ["question", "answer"], zip(texts, answers, strict=True))
+
+
+def test_a_column_of_different_texts_is_to_be_written(bench: Bench, tmp_path: Path) -> None:
+    prepared = bench.prepare(str(sums(tmp_path / "d" / "sums.csv")))
+
+    assert (prepared.fact.task, prepared.fact.target, prepared.fact.classes) == ("generation", "answer", ())
+    assert '"answer": str' in render(prepared)
+    assert set(map(type, bench.labels())) == {str}
+    with pytest.raises(ToolError, match="no input is a text or an image to write them from"):
+        bench.prepare(
+            str(write_csv(tmp_path / "n" / "n.csv", ["a", "y"], [(n, f"text {n}") for n in range(40)])),
+            PrepareRequest(inputs=("a",), target="y"),
+        )
+
+
+def test_an_input_that_is_the_text_to_be_written_is_refused(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"column 'question' is the text to be written in 100\.0% of the rows"):
+        bench.prepare(str(sums(tmp_path / "d" / "sums.csv", copied=True)))
 
 
 def test_official_splits_are_kept(bench: Bench, tmp_path: Path) -> None:
@@ -201,14 +224,16 @@ def test_nothing_visible_tells_the_label_of_a_final_row(bench: Bench, tmp_path: 
         + """
 final = {tuple(row["image"]) for row in found["final"]}
 seen = {tuple(row["image"]) for part in ("search", "selection") for row in found[part]}
-report({"rows": len(found["final"]), "common": len(final & seen), "columns": [list(row) for row in found["final"]]})
+columns = {part: sorted({key for row in rows for key in row}) for part, rows in found.items()}
+report({"rows": len(found["final"]), "common": len(final & seen), "columns": columns})
 """
     )
 
     assert fact.rows["final"] == 12
-    assert found == {"rows": 12, "common": 0, "columns": [["image"]] * 12}
+    columns = {"search": ["image", "label"], "selection": ["image"], "final": ["image"]}
+    assert found == {"rows": 12, "common": 0, "columns": columns}
     files = [file for file in (bench.root / "data").rglob("*") if file.is_file() and file.suffix == ".parquet"]
-    assert len(files) == 3
+    assert len(files) == 4
     assert not any(b"-0" in name for file in files for name in re.findall(rb"(?:bright|dark)-\d+", file.read_bytes()))
     assert sorted(file.name for file in bench.destination.visible.iterdir()) == [
         "dataset.json",
@@ -246,19 +271,19 @@ def test_json_lines_are_read(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_parquet_files_on_the_hub_keep_images_class_names_and_splits(bench: Bench, hub: Hub) -> None:
-    bench.prepare("sklearn/digits")
-    visible = bench.destination.visible
-    files = {
-        "data/train-00000-of-00001.parquet": (visible / "search.parquet").read_bytes(),
-        "data/test-00000-of-00001.parquet": (visible / "selection.parquet").read_bytes(),
-    }
+    search = bench.destination.visible / "search.parquet"
+    files: dict[str, bytes] = {}
+    for split, request in (("train", PrepareRequest()), ("test", PrepareRequest(final_fraction=0.85, seed=1))):
+        bench.prepare("sklearn/digits", request)
+        files[f"data/{split}-00000-of-00001.parquet"] = search.read_bytes()
     commit = hub.add("alice/digits", files, kind="dataset")
 
     fact = bench.prepare("alice/digits", endpoint=hub.endpoint).fact
 
     assert (fact.revision, fact.classes) == (commit, tuple("0123456789"))
     assert fact.inputs == (Column(name="image", kind="image", detail="8x8 mode L"),)
-    assert dict(fact.rows) == {"search": 1166, "selection": 129, "final": 143}
+    assert fact.split == "official"
+    assert sum(fact.rows.values()) + fact.removed["repeats_final"] == 1295 + fact.rows["final"]
 
 
 def test_configurations_of_a_card_are_told_apart(bench: Bench, hub: Hub) -> None:

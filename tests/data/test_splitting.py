@@ -87,7 +87,7 @@ def test_a_row_with_the_inputs_of_a_final_row_is_left_out_and_counted(official: 
 
     assignment = split(rows)
 
-    assert assignment.repeats_final == 1
+    assert assignment.removed["repeats_final"] == [len(rows) - 1]
     assert all(len(rows) - 1 not in members for members in assignment.parts.values())
 
 
@@ -97,7 +97,7 @@ def test_a_row_with_the_inputs_of_a_selection_row_is_left_out_of_search() -> Non
 
     assignment = split(rows)
 
-    assert assignment.repeats_selection == 1
+    assert assignment.removed["repeats_selection"] == [len(rows) - 1]
     assert len(rows) - 1 not in assignment.parts["search"]
 
 
@@ -114,3 +114,71 @@ def test_no_inputs_are_ever_in_two_parts(values: list[int], seed: int) -> None:
     assert not held[0] & held[1]
     assert not held[0] & held[2]
     assert not held[1] & held[2]
+
+
+def test_the_order_of_the_rows_says_nothing_of_their_labels() -> None:
+    rows = rows_of(200)
+    relabelled = [replace(row, whole=row.inputs + b"another target") for row in rows]
+
+    assert split(relabelled).parts == split(rows).parts
+
+
+def test_the_final_part_gets_as_many_rows_as_the_floor_says() -> None:
+    assignment = assign(rows_of(500), final=0.01, selection=0.1, seed=0, floor=100)
+
+    assert len(assignment.parts["final"]) == 100
+
+
+def grouped(groups: int, size: int, *, official: str = "search", start: int = 0) -> list[Row]:
+    rows = rows_of(groups * size, official=official, start=start)
+    return [replace(row, group=f"g{start + n // size}") for n, row in enumerate(rows)]
+
+
+@given(st.integers(3, 30), st.integers(1, 9))
+def test_a_group_is_never_in_two_parts_and_no_row_is_lost(groups: int, size: int) -> None:
+    rows = grouped(groups, size)
+
+    parts = assign(rows, final=0.2, selection=0.1, seed=0, by="group").parts
+
+    held = [{rows[n].group for n in members} for members in parts.values()]
+    assert not held[0] & held[1]
+    assert not held[0] & held[2]
+    assert not held[1] & held[2]
+    assert sum(map(len, parts.values())) == len(rows)
+    assert all(parts.values())
+
+
+def test_a_split_by_groups_still_gives_each_class_about_its_share() -> None:
+    rows = grouped(100, 7)
+
+    parts = assign(rows, final=0.2, selection=0.1, seed=0, by="group").parts
+
+    counted = Counter(rows[n].stratum for n in parts["final"])
+    assert all(abs(count - 70) <= 7 for count in counted.values())
+
+
+def test_rows_of_an_official_search_part_that_share_a_group_with_a_final_row_are_left_out() -> None:
+    rows = [*grouped(10, 5), *grouped(2, 5, official="final", start=100)]
+    rows[0] = replace(rows[0], group="g100")
+
+    assignment = assign(rows, final=0.2, selection=0.1, seed=0, by="group")
+
+    assert assignment.removed["group_of_final"] == [0]
+
+
+def test_the_latest_rows_become_final_and_those_before_them_selection() -> None:
+    rows = [replace(row, moment=float(n)) for n, row in enumerate(rows_of(100))]
+
+    parts = assign(rows, final=0.2, selection=0.1, seed=0, by="time").parts
+
+    assert sorted(parts["final"]) == list(range(80, 100))
+    assert sorted(parts["selection"]) == list(range(72, 80))
+    assert sorted(parts["search"]) == list(range(72))
+
+
+def test_rows_of_one_moment_stay_in_one_part() -> None:
+    rows = [replace(row, moment=float(n // 10)) for n, row in enumerate(rows_of(100))]
+
+    parts = assign(rows, final=0.25, selection=0.1, seed=0, by="time").parts
+
+    assert sorted(parts["final"]) == list(range(70, 100))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +44,14 @@ def command(
     return subprocess.Popen(argv, env=env, stdout=stdout, stderr=subprocess.PIPE, start_new_session=True)
 
 
-def live_for(seconds: float, arguments: Sequence[str], env: Mapping[str, str]) -> int:
-    """Let the command live for at most `seconds`, then SIGKILL its whole process group; give its exit status."""
+def live_for(seconds: float, arguments: Sequence[str], env: Mapping[str, str], *, begun: Path | None = None) -> int:
+    """Let the command live for at most `seconds`, then SIGKILL its whole process group; give its exit status.
+
+    With `begun`, a home, they count from when a run is there: how long a start takes is up to the machine.
+    """
     process = command(arguments, env)
+    while begun is not None and only_run(begun) is None and process.poll() is None:
+        time.sleep(0.05)
     try:
         process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:

@@ -40,6 +40,7 @@ def test_the_published_folder_has_the_layout_of_a_hub_repository(undisturbed: Pa
         "model.safetensors",
         "modeling.py",
         "provenance.json",
+        "selftest.safetensors",
     }
     card = (repository / "README.md").read_text("utf-8")
     assert "built-in recipes, no language model" in card
@@ -88,18 +89,17 @@ def test_the_taught_mistake_was_caught_before_training(undisturbed: Path, sandbo
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_demonstration_killed_at_random_moments_ends_with_the_same_result(
     undisturbed: Path, sandbox_python: Path, tmp_path: Path, seed: int
 ) -> None:
     moments, env = random.Random(seed), environment(tmp_path, sandbox_python)
 
-    live_for(moments.uniform(1, 8), ["demo", "--teach"], env)
-    for _ in range(3):
-        if (run := only_run(tmp_path)) is not None:
-            live_for(moments.uniform(1, 10), ["resume", run], env)
+    live_for(moments.uniform(0, 7), ["demo", "--teach"], env, begun=tmp_path)
     run = only_run(tmp_path)
     assert run is not None
+    for _ in range(3):
+        live_for(moments.uniform(1, 10), ["resume", run], env)
     assert live_for(600, ["resume", run], env) == 0
 
     assert left(tmp_path) == left(undisturbed)

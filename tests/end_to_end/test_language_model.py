@@ -11,7 +11,7 @@ import pytest
 
 from end_to_end.lives import environment, left, live_for, only_run
 from llm.server import Answer, Call, Service
-from ml_intern.core.events import ToolFinished
+from ml_intern.core.events import Nudged, Record, ToolFinished
 from ml_intern.journal.runs import DATABASE
 from ml_intern.journal.sqlite import SqliteJournal
 
@@ -34,6 +34,48 @@ def answers(turns: Sequence[dict[str, Any]]) -> list[Answer]:
         return Answer(text=turn["text"], calls=calls, finish="tool_calls" if calls else "stop")
 
     return [answer(place, turn) for place, turn in enumerate(turns)]
+
+
+def replayed(name: str, home: Path, python: Path) -> list[Record]:
+    """Carry a recorded conversation out to its end; give the journal."""
+    talk = recorded(name)
+    with Service(answers(talk["turns"]), by_turn=True) as service:
+        env = environment(home, python, OPENAI_BASE_URL=service.address, OPENAI_API_KEY="x")
+        assert live_for(600, ["run", talk["task"], "--model", "openai:gpt-4o"], env) == 0
+    run = only_run(home)
+    assert run is not None
+    with SqliteJournal(home / "runs" / run / DATABASE, writer=False) as journal:
+        return list(journal)
+
+
+def said(records: Sequence[Record], tool: str) -> list[str]:
+    finished = [r.event for r in records if isinstance(r.event, ToolFinished)]
+    return [event.observation.text for event in finished if event.call.name == tool]
+
+
+def test_silent_mistakes_are_named_before_training_and_mended_from_what_was_said(
+    tmp_path: Path, sandbox_python: Path
+) -> None:
+    records = replayed("silent_mistakes", tmp_path, sandbox_python)
+
+    causal, heads, *mended = said(records, "check_network")
+    assert "changes what blocks.0.attention.out gives before it (causal.py:20 CausalAttention.forward)" in causal
+    assert "a view of (3, 8, 192) as (3, 3, 4, 8, 16) cuts across axes" in heads
+    assert "(rows.py:21)" in heads
+    assert [" passed the forward pass: " in text for text in mended] == [True, True]
+
+
+def test_no_way_to_a_better_number_leads_there(tmp_path: Path, sandbox_python: Path) -> None:
+    records = replayed("better_number", tmp_path, sandbox_python)
+
+    hidden, forged = said(records, "train")
+    assert "model.safetensors is no state of the network that was trained" in hidden
+    assert "The network saw 320 samples: 0.25 passes over 1,295 rows." in forged
+    (scored,) = said(records, "evaluate")
+    assert "Cannot be published: metrics.json says accuracy 0.998; the runtime measured accuracy" in scored
+    (told,) = [r.event.text for r in records if isinstance(r.event, Nudged)]
+    assert "epochs 2, but 320 samples over 1295 rows are 0.25 epochs" in told
+    assert "Your answer states '99.8 percent', which the runtime did not measure" in told
 
 
 def test_a_language_model_that_sees_only_what_the_agent_shows_carries_the_task_to_its_end(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_intern.core.budget import Budget
-from ml_intern.core.errors import ModelError, SandboxError
+from ml_intern.core.errors import JournalError, ModelError, SandboxError
 from ml_intern.core.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -20,6 +20,7 @@ from ml_intern.core.events import (
     RunReopened,
     ToolFinished,
     ToolStarted,
+    WorkspaceRestored,
 )
 from ml_intern.core.messages import Message, Observation, Reply, ToolCall, ToolSpec, Usage
 from ml_intern.core.protocols import Tool, ToolContext, Verdict
@@ -294,3 +295,90 @@ def test_ids_that_repeat_or_name_no_file_are_replaced(tmp_path: Path) -> None:
     assert ids[:2] + ids[3:] == ["a", "a-2", "a-3"]
     assert ids[2].startswith("call-")
     assert texts(records) == ["saw a", "saw a", "saw ../../x", "saw a"]
+
+
+def test_calls_that_execute_have_a_snapshot_before_and_after_and_others_none(tmp_path: Path) -> None:
+    model = Script(reply("", ("look", {"what": "x"}), ("act", {"what": "y"})), reply("done"))
+    taken = iter(["s1", "s2"])
+    parts = replace(harness(model, list(Effects(tmp_path / "log")), tmp_path), snapshot=lambda: next(taken))
+
+    records = list(loop.run(parts, MemoryJournal(), [START]))
+
+    kept = {e.call.name: e.workspace for r in records if isinstance(e := r.event, ToolStarted)}
+    left = {e.call.name: e.workspace for r in records if isinstance(e := r.event, ToolFinished)}
+    assert (kept, left) == ({"look": None, "act": "s1"}, {"look": None, "act": "s2"})
+
+
+def test_a_disk_that_is_full_after_a_call_does_not_make_its_outcome_unknown(tmp_path: Path) -> None:
+    taken = iter(["s1"])
+
+    def snapshot() -> str:
+        if (digest := next(taken, None)) is None:
+            raise JournalError("full")
+        return digest
+
+    model = Script(reply("", ("act", {"what": "y"})), reply("done"))
+    parts = replace(harness(model, list(Effects(tmp_path / "log")), tmp_path), snapshot=snapshot)
+
+    ended = [r.event for r in loop.run(parts, MemoryJournal(), [START]) if isinstance(r.event, ToolFinished)]
+
+    assert [(e.observation.text, e.workspace) for e in ended] == [("did y", None)]
+
+
+def test_what_a_tool_says_is_made_neutral_before_anybody_reads_it(tmp_path: Path) -> None:
+    @tool
+    def look() -> str:
+        """Say something hostile."""
+        return "a\x1b[2Jb \u202e \ud800"
+
+    model = Script(reply("", ("look", {})), reply("done"))
+    records = list(loop.run(harness(model, [FunctionTool(look)], tmp_path), MemoryJournal(), [START]))
+
+    (ended,) = (r.event for r in records if isinstance(r.event, ToolFinished))
+    assert ended.observation.text == "ab \\u202e \\ud800"
+
+
+def test_the_model_is_told_of_files_put_back_after_the_open_calls_have_their_observations(tmp_path: Path) -> None:
+    model = Script(reply("", ("look", {"what": "x"}), ("act", {"what": "y"})), reply("done"))
+    tools = list(Effects(tmp_path / "log"))
+    records = list(loop.run(harness(model, tools, tmp_path), MemoryJournal(), [START]))
+    torn = next(n for n, r in enumerate(records) if isinstance(r.event, ToolFinished))
+    back = WorkspaceRestored(call_id="c1", workspace="w", before="b", text="put back")
+    journal = MemoryJournal([*(r.event for r in records[:torn]), back])
+
+    resumed = list(loop.run(harness(model, tools, tmp_path), journal, []))
+    turns = folds.messages(list(journal))
+
+    assert isinstance(resumed[-1].event, RunFinished)
+    assert [(m.role, m.text) for m in turns[3:]] == [
+        ("tool", "saw x"),
+        ("tool", "did y"),
+        ("user", "put back"),
+        ("assistant", "done"),
+    ]
+
+
+def test_a_run_that_had_ended_stays_ended_when_its_files_are_put_back(tmp_path: Path) -> None:
+    journal = MemoryJournal()
+    parts = harness(Script(reply("done")), [], tmp_path)
+    list(loop.run(parts, journal, [START]))
+    journal.append(WorkspaceRestored(call_id="c1", workspace="w", before="b", text="put back"))
+
+    assert list(loop.run(parts, journal, [])) == []
+
+
+@pytest.mark.parametrize(("allow", "asked"), [(frozenset[str](), True), (frozenset({"install"}), False)])
+def test_a_tool_that_asks_waits_for_a_yes_unless_it_was_allowed_by_name(
+    tmp_path: Path, allow: frozenset[str], asked: bool
+) -> None:
+    @tool(effect="execute", asks=True)
+    def install() -> str:
+        """Add packages."""
+        return "installed"
+
+    model = Script(reply("", ("install", {})), reply("done"))
+    parts = replace(harness(model, [FunctionTool(install)], tmp_path), allow=allow)
+
+    records = list(loop.run(parts, MemoryJournal(), [START]))
+
+    assert (isinstance(records[-1].event, ApprovalAsked), texts(records) == []) == (asked, asked)

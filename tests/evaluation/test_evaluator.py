@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from data.inside import run_inside
-from data.samples import waves, write_csv
+from data.samples import png, waves, write_csv
 from evaluation.bundles import NETWORK, PREDICT, linear_weights, safetensors, write_bundle
 from ml_intern.config import Settings
 from ml_intern.core.facts import DatasetPrepared
@@ -17,9 +18,11 @@ from ml_intern.core.sandbox import Mount, SandboxBackend
 from ml_intern.data.jobs import Desk
 from ml_intern.data.prepare import Destination, PrepareRequest, prepare
 from ml_intern.data.source import resolve
-from ml_intern.evaluation.evaluator import evaluate
+from ml_intern.evaluation.evaluator import Look, OwnMetric, evaluate
 from ml_intern.evaluation.report import EvaluationReport
+from ml_intern.evaluation.selfcheck import TOLERANCE, self_check
 from ml_intern.sandboxes.namespaces import NamespaceBackend
+from ml_intern.verification.registry import PROBES
 
 pytestmark = pytest.mark.sandbox
 
@@ -65,7 +68,15 @@ def digits(sandbox_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Re
 
 
 def judge(
-    backend: SandboxBackend, ready: Ready, bundle: Path, *, metric: str | None = None, timeout: float = 300.0
+    backend: SandboxBackend,
+    ready: Ready,
+    bundle: Path,
+    *,
+    metric: str | None = None,
+    timeout: float = 300.0,
+    look: Look | None = None,
+    own: OwnMetric | None = None,
+    explainer: Path | None = None,
 ) -> EvaluationReport:
     return evaluate(
         backend,
@@ -76,6 +87,9 @@ def judge(
         dataset=ready.fact,
         metric=metric,
         timeout=timeout,
+        look=look,
+        own=own,
+        explainer=explainer,
     )
 
 
@@ -150,6 +164,81 @@ def predict(network, rows):
     assert "does not compute 'perplexity'; rmse stands first" in report.text
 
 
+WRITER = """
+import torch
+
+class Shift(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+def predict(network, rows):
+    numbers = torch.tensor([[float(row["question"].split()[-1])] for row in rows])
+    return [f"it is {round(value)} ." for value in network.layer(numbers).flatten().tolist()]
+"""
+
+
+def test_written_texts_are_scored_and_anything_else_is_refused(backend: SandboxBackend, tmp_path: Path) -> None:
+    rows = [(f"what is the number behind {n}", f"it is {n + 1} .") for n in range(100)]
+    ready = prepared(backend, tmp_path, str(write_csv(tmp_path / "d" / "next.csv", ["question", "answer"], rows)))
+    config: dict[str, object] = {"architecture": "Shift", "arguments": {}}
+    weights = safetensors({"layer.weight": [[1.0]], "layer.bias": [1.0]})
+    bundle = write_bundle(tmp_path / "bundle", modeling=WRITER, weights=weights, config=config)
+    numbers = WRITER.replace('f"it is {round(value)} ."', "value")
+    wrong = write_bundle(tmp_path / "wrong" / "bundle", modeling=numbers, weights=weights, config=config)
+
+    report = judge(backend, ready, bundle, metric="BLEU", look=Look())
+    refused = judge(backend, ready, wrong)
+
+    assert report.ok, report.text
+    assert [(score.metric, score.value) for score in report.scores] == [
+        ("bleu", pytest.approx(100)),
+        ("rouge_l", 1.0),
+        ("exact_match", 1.0),
+    ]
+    assert [score.baseline < score.low for score in report.scores] == [True] * 3
+    assert report.findings == ()
+    assert "the baseline always answers the most frequent text" in report.text
+    assert "instead of a text (str)" in refused.text
+
+
+DRAWER = """
+import numpy, torch
+
+class Threshold(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+def predict(network, rows):
+    pixels = torch.stack([torch.tensor(numpy.array(row["image"])).float()[..., None] for row in rows])
+    return (network.layer(pixels)[..., 0] > 0).long() * 255
+"""
+
+
+def test_drawn_masks_are_scored_by_their_overlap(backend: SandboxBackend, tmp_path: Path) -> None:
+    chance = random.Random(0)
+    lines: list[str] = []
+    for n in range(60):
+        levels = [chance.randrange(256) for _ in range(16)]
+        (tmp_path / "d" / "train").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / "train" / f"{n}.png").write_bytes(png(4, 4, levels))
+        (tmp_path / "d" / "train" / f"m{n}.png").write_bytes(png(4, 4, [255 * (level > 100) for level in levels]))
+        lines.append(f'{{"image_file_name": "{n}.png", "mask_file_name": "m{n}.png"}}')
+    (tmp_path / "d" / "train" / "metadata.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    ready = prepared(backend, tmp_path, str(tmp_path / "d"))
+    weights = safetensors({"layer.weight": [[1.0]], "layer.bias": [-120.5]})
+    config: dict[str, object] = {"architecture": "Threshold", "arguments": {}}
+    bundle = write_bundle(tmp_path / "bundle", modeling=DRAWER, weights=weights, config=config)
+
+    report = judge(backend, ready, bundle, metric="IoU")
+
+    assert (ready.fact.task, ready.fact.target) == ("segmentation", "mask")
+    assert report.ok, report.text
+    assert [score.metric for score in report.scores] == ["mean_iou", "pixel_accuracy"]
+    assert all(0.7 < score.value < 1 and score.baseline < score.low for score in report.scores)
+
+
 def test_class_names_are_as_good_as_class_numbers(backend: SandboxBackend, digits: Ready, tmp_path: Path) -> None:
     named = PREDICT.replace(".tolist()", "").replace("return ", "return [str(int(n)) for n in ") + "]"
 
@@ -198,6 +287,20 @@ def test_a_bundle_that_breaks_its_contract_is_refused_with_the_reason(
         raise AssertionError(report.text)
 
 
+def test_an_error_of_predict_is_explained_with_operands_and_layer_where_that_may_be_told(
+    backend: SandboxBackend, digits: Ready, tmp_path: Path
+) -> None:
+    modeling = answering("network.layer(batch_of(rows)[:, :60]).argmax(-1)")
+
+    report = judge(backend, digits, write_bundle(tmp_path / "bundle", modeling=modeling), explainer=PROBES)
+
+    assert "failing expression: network.layer(batch_of(rows)[:, :60])" in report.text
+    assert "layer: the network itself = Linear(in_features=64, out_features=10), with input = float32[64, 60]" in (
+        report.text
+    )
+    assert "hint: Linear(in_features=64) wants 64 on the last axis, its input has 60" in report.text
+
+
 @pytest.mark.parametrize(
     ("weights", "match"),
     [
@@ -237,3 +340,74 @@ def test_a_bundle_that_does_not_end_is_stopped(backend: SandboxBackend, digits: 
     report = judge(backend, digits, write_bundle(tmp_path / "bundle", modeling=modeling), timeout=4.0)
 
     assert "ran longer than 4 s" in report.text
+
+
+LOOK = Look(inputs=({"shape": [64], "dtype": "float32", "high": 2},), seed=3)
+PROBABLE = PREDICT + "\n\ndef predict_proba(network, rows):\n    return network(batch_of(rows)).softmax(-1)\n"
+
+
+def test_a_look_at_the_network_finds_it_sound_and_stores_a_self_test(
+    backend: SandboxBackend, digits: Ready, tmp_path: Path
+) -> None:
+    bundle = write_bundle(tmp_path / "bundle", modeling=NETWORK + PROBABLE)
+
+    report = judge(backend, digits, bundle, metric="AUC", look=LOOK)
+
+    assert report.findings == ()
+    assert report.examined["ignored_weights"] == 0
+    assert report.examined["relative_change"] > 0.1
+    assert any(package.startswith("torch==") for package in report.packages)
+    assert [score.metric for score in report.scores] == [
+        "auroc",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "average_precision",
+        "log_loss",
+        "perplexity",
+        "calibration_error",
+    ]
+    stored = tmp_path / "evaluation" / "made" / "selftest.safetensors"
+    found = self_check(backend, run="t", directory=tmp_path / "check", bundle=bundle, stored=stored)
+    assert not isinstance(found, str)
+    assert (found["difference"], found["not_finite"]) == (0, 0)
+
+
+def test_a_predict_that_does_not_use_the_network_is_found(
+    backend: SandboxBackend, digits: Ready, tmp_path: Path
+) -> None:
+    modeling = answering("[int(numpy.array(row['image']).argmax()) % 10 for row in rows]")
+
+    report = judge(backend, digits, write_bundle(tmp_path / "bundle", modeling=modeling), look=LOOK)
+
+    assert [finding.name for finding in report.findings] == ["ignored_weights"]
+    assert "does not use the weights" in report.text
+
+
+def test_a_self_test_notices_other_weights(backend: SandboxBackend, digits: Ready, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle")
+    judge(backend, digits, bundle, look=LOOK)
+    stored = tmp_path / "evaluation" / "made" / "selftest.safetensors"
+    (bundle / "model.safetensors").write_bytes(safetensors({"layer.weight": [[0.5] * 64] * 10, "layer.bias": [1] * 10}))
+
+    found = self_check(backend, run="t", directory=tmp_path / "check", bundle=bundle, stored=stored)
+
+    assert not isinstance(found, str)
+    assert found["difference"] > TOLERANCE
+    assert (found["matrices"], found["constant_matrices"]) == (1, 1)
+
+
+def test_a_metric_of_the_persons_own_stands_first(backend: SandboxBackend, digits: Ready, tmp_path: Path) -> None:
+    (tmp_path / "metric").mkdir()
+    (tmp_path / "metric" / "metric.py").write_text(
+        "def misses(labels, predictions):\n    return float((labels != predictions).sum())\n"
+        "misses.higher_is_better = False\n"
+    )
+    own = OwnMetric(folder=tmp_path / "metric", name="misses")
+
+    report = judge(backend, digits, write_bundle(tmp_path / "bundle"), own=own)
+
+    misses, accuracy = report.scores[:2]
+    assert (misses.metric, misses.higher_is_better) == ("misses", False)
+    assert misses.value == pytest.approx(359 * (1 - accuracy.value))
+    assert misses.low < misses.value < misses.high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ml_intern.core.events import Record, ToolFinished
@@ -45,7 +46,7 @@ def evaluated(weights: str) -> Evaluated:
     )
 
 
-def verdict(*facts: Fact) -> Verdict:
+def verdict(*facts: Fact, training: str = "") -> Verdict:
     records = [
         Record(
             seq=n,
@@ -55,7 +56,7 @@ def verdict(*facts: Fact) -> Verdict:
         for n, fact in enumerate(facts)
     ]
     context = ToolContext(run="r", call_id="c9", paths=RunPaths(root=Path("/none")), records=records)
-    return EvaluatedGate().check(CALL, context)
+    return EvaluatedGate().check(replace(CALL, arguments={"training": training}), context)
 
 
 def test_weights_that_were_scored_may_be_published() -> None:
@@ -81,3 +82,20 @@ def test_a_training_after_the_evaluation_needs_its_own() -> None:
 
 def test_scores_of_an_older_training_do_not_count_for_the_newest() -> None:
     assert not verdict(trained("w1"), trained("w2"), evaluated("w1")).passed
+
+
+def test_an_older_training_that_was_evaluated_may_be_published_by_its_name() -> None:
+    refused = verdict(trained("w1"), evaluated("w1"), trained("w2", "c7"))
+
+    assert 'or publish another that was (training="c1")' in refused.reason
+    assert verdict(trained("w1"), evaluated("w1"), trained("w2", "c7"), training="c1").passed
+
+
+def test_a_named_training_needs_an_evaluation_of_its_own_though_the_newest_has_one() -> None:
+    refused = verdict(trained("w2", "c0"), trained("w1"), evaluated("w1"), training="c0")
+
+    assert "the weights of training (c0) were not evaluated" in refused.reason
+
+
+def test_a_training_that_is_not_there_is_refused_with_those_that_are() -> None:
+    assert verdict(trained("w1"), evaluated("w1"), training="c8").reason == "no training 'c8' ended well; trainings: c1"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.core.facts import Column, DatasetPrepared, Score
+from ml_intern.core.facts import Column, DatasetPrepared, Score, TaskKind
 from ml_intern.evaluation.report import Failure, Predictions, read_predictions, read_scored, render, scores_of
 
 CLASSES = DatasetPrepared(
@@ -35,7 +35,7 @@ def scored(*entries: dict[str, object], rows: int = 3) -> str:
     return json.dumps({"scores": entries, "rows": rows, "environment": {"python": "3.11"}})
 
 
-GOOD = (entry("accuracy"), entry("balanced_accuracy"), entry("macro_f1"))
+GOOD = (entry("accuracy"), entry("balanced_accuracy"), entry("macro_f1"), entry("f1"))
 
 
 def test_predictions_arrive_in_pieces() -> None:
@@ -49,8 +49,31 @@ def test_what_is_no_class_of_the_data_set_is_refused(value: object) -> None:
     lines = [json.dumps({"predictions": [0, 1, value]}), '{"rows": 3}']
 
     assert read_predictions(lines, CLASSES) == Failure(
-        reason="the bundle gave predictions of a wrong type or out of range"
+        reason="the bundle gave predictions of a wrong type or out of range", code="out_of_range"
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "is_fine"),
+    [
+        ("generation", "", True),
+        ("generation", "a" * 4000, True),
+        ("generation", "a" * 4001, False),
+        ("generation", 1.0, False),
+        ("generation", None, False),
+        ("segmentation", "2x3:0*4,7*2", True),
+        ("segmentation", "2x3:0*4,7*3", False),
+        ("segmentation", "0x3:0*0", False),
+        ("segmentation", "9999x9999:0*9999,0*9999", False),
+        ("segmentation", "2x3:0*4,__import__", False),
+        ("segmentation", [[0, 1]], False),
+    ],
+)
+def test_texts_and_masks_are_believed_where_they_have_their_form(task: TaskKind, value: object, is_fine: bool) -> None:
+    first = "0" if task == "generation" else "1x1:0*1"
+    lines = [json.dumps({"predictions": [first, first, value]}), '{"rows": 3}']
+
+    assert isinstance(read_predictions(lines, replace(NUMBERS, task=task)), Predictions) == is_fine
 
 
 @pytest.mark.parametrize("value", [1, True, "1.0", None, float("nan"), float("inf"), -1e200, [1.0]])
@@ -83,16 +106,35 @@ def test_no_line_breaks_the_reading(lines: list[str]) -> None:
 
 
 def test_the_workers_explanation_is_handed_on() -> None:
-    assert read_predictions(['{"error": "no config.json"}'], CLASSES) == Failure(reason="no config.json")
+    said = '{"error": "no config.json", "code": "unfit"}'
+
+    assert read_predictions([said], CLASSES) == Failure(reason="no config.json", code="unfit")
+
+
+def test_a_failure_is_named_by_a_code_of_ours_whatever_the_bundle_says() -> None:
+    said = '{"error": "no", "code": "the first hidden row is 0.25"}'
+
+    assert read_predictions([said], CLASSES) == Failure(reason="no", code="raised")
+
+
+def test_the_ends_of_a_range_are_written_as_a_journal_reads_them() -> None:
+    line = scored(entry("rmse", 0.5), entry("mae", 0.5), entry("r2", 0.5))
+
+    scores = scores_of(read_scored([line], NUMBERS), NUMBERS)
+
+    assert [repr(score.least) for score in scores] == ["0.0", "0.0", "None"]
+    assert [repr(score.most) for score in scores] == ["None", "None", "1.0"]
 
 
 def test_scores_are_read_with_our_own_view_of_what_is_better() -> None:
     line = scored(entry("rmse", 0.5), entry("mae", 0.5), entry("r2", 0.5))
 
-    scores = scores_of(read_scored([line], NUMBERS), "regression")
+    scores = scores_of(read_scored([line], NUMBERS), NUMBERS)
 
     assert [score.higher_is_better for score in scores] == [False, False, True]
-    assert scores[0] == Score(metric="rmse", value=0.5, low=0.4, high=0.6, baseline=0.3, higher_is_better=False)
+    assert scores[0] == Score(
+        metric="rmse", value=0.5, low=0.4, high=0.6, baseline=0.3, higher_is_better=False, least=0
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from ml_intern.config import Settings
 from ml_intern.literature.paper import Paper
 
 VISION = Paper(
@@ -54,6 +57,7 @@ class ArXiv:
         self.faults: dict[str, deque[Answer]] = {}
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
+        self.moments: list[float] = []
 
     def fail(self, path: str, *answers: Answer) -> None:
         """Give `answers`, in order, before what is really at `path`."""
@@ -67,6 +71,7 @@ class ArXiv:
     def answer(self, target: str, headers: dict[str, str]) -> Answer:
         """Decide what to say to a request for `target`."""
         self.asked.append(target)
+        self.moments.append(time.monotonic())
         self.headers.append(headers)
         path = urlsplit(target).path
         if self.faults.get(path):
@@ -81,6 +86,11 @@ class ArXiv:
         words = [word.partition(":")[2].lower() for word in query["search_query"][0].split(" AND ")]
         found = [paper for paper in self.papers if all(word in paper.title.lower() for word in words)]
         return found[: int(query["max_results"][0])]
+
+
+def settings(home: Path, arxiv: str) -> Settings:
+    """Give settings in which every service for papers is at the address `arxiv`."""
+    return Settings(home=home, arxiv_endpoint=arxiv, hub_endpoint=arxiv, scholar_endpoint=arxiv)
 
 
 def feed(*papers: Paper) -> bytes:

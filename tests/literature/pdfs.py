@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from literature.canvas import assembled
+
 
 def pdf(*pages: Sequence[str]) -> bytes:
     """Write a file with one page for each sequence of lines, in Helvetica, from the top down."""
@@ -21,24 +23,11 @@ def pdf(*pages: Sequence[str]) -> bytes:
         )
     listed = " ".join(f"{kid} 0 R" for kid in kids).encode()
     bodies[1] = b"<< /Type /Pages /Kids [%s] /Count %d >>" % (listed, len(kids))
-    return _assembled(bodies)
+    return assembled(bodies)
 
 
 def _escaped(line: str) -> str:
     return line.replace("\\", r"\\").replace("(", r"\(").replace(")", r"\)")
-
-
-def _assembled(bodies: Sequence[bytes]) -> bytes:
-    file = bytearray(b"%PDF-1.4\n")
-    offsets: list[int] = []
-    for number, body in enumerate(bodies, 1):
-        offsets.append(len(file))
-        file += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    start = len(file)
-    file += b"xref\n0 %d\n0000000000 65535 f \n" % (len(bodies) + 1)
-    file += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    file += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(bodies) + 1, start)
-    return bytes(file)
 
 
 FILLING = "The networks of this study are trained with patches of four by four pixels and nothing else."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from literature.arxiv_server import ArXiv
 from literature.virtual_time import VirtualTime
 from ml_intern.core.errors import ConfigError, ToolError
 from ml_intern.literature.gate import Gate
@@ -56,6 +57,40 @@ def _run_together(processes: Sequence[subprocess.Popen[str]]) -> list[tuple[str,
     for process in processes:
         process.communicate(timeout=60)
     return [(greeting, process.returncode) for greeting, process in zip(said, processes, strict=True)]
+
+
+ASK = """
+import sys
+from pathlib import Path
+from ml_intern.literature.client import Client
+from ml_intern.literature.gate import Gate
+
+client = Client(Gate(Path(sys.argv[1]), interval=float(sys.argv[3])))
+print("ready", flush=True)
+sys.stdin.readline()
+client.get(sys.argv[2], limit=1000)
+client.close()
+"""
+
+
+def test_twenty_processes_together_ask_the_service_no_faster_than_one(tmp_path: Path, arxiv: ArXiv) -> None:
+    interval = 0.3
+    arxiv.files["/pdf/x"] = b"%PDF-"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASK, str(tmp_path), f"{arxiv.base}/pdf/x", str(interval)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(20)
+    ]
+
+    outputs = _run_together(processes)
+
+    assert outputs == [("ready\n", 0)] * 20
+    assert len(arxiv.moments) == 20
+    assert min(after - before for before, after in itertools.pairwise(arxiv.moments)) >= interval
 
 
 def gate(folder: Path, time: VirtualTime) -> Gate:

@@ -12,6 +12,7 @@ TABLE = """| Net | Accuracy |  |
 |  | top-1 | top-5 |
 | small |  | 91.5 |
 | a\\|b | $\\vert x\\vert $ | 93.0 |"""
+ROWS = tuple(tuple(line.strip("|")[1:-1].split(" | ")) for line in TABLE.splitlines() if "---" not in line)
 
 
 def paragraph(text: str) -> Block:
@@ -60,12 +61,12 @@ def test_a_page_becomes_sections_with_equations_tables_captions_and_references_a
                 "Results",
                 1,
                 Block(kind="caption", text="Table 1: Accuracy of all nets."),
-                Block(kind="table", text=TABLE),
+                Block(kind="table", text=TABLE, rows=ROWS),
                 paragraph("Words outside of any paragraph stay."),
             ),
             section("A", "Settings", 1, paragraph("We train for 7 epochs.")),
         ),
-        references=("[1] A. Author. An old net. 1989.",),
+        references=(Block(kind="reference", text="[1] A. Author. An old net. 1989."),),
     )
 
 
@@ -117,11 +118,20 @@ class="ltx_td">x{inner}</span><span class="ltx_td">y</span></span></span></span>
     assert [block.text for block in blocks[1:]] == ["before", "| xin | y |\n| --- | --- |", "after"]
 
 
+def test_an_option_that_was_not_given_and_the_mark_of_a_note_that_stands_elsewhere_are_left_out() -> None:
+    text = r"""<p class="ltx_p">so <math alttext="\begin{array}[]{c}1\end{array}"></math> is<span class="ltx_note
+ltx_role_footnotemark"><sup class="ltx_note_mark">1</sup><span class="ltx_note_outer"><span class="ltx_note_content"
+><sup class="ltx_note_mark">1</sup><span class="ltx_note_type">footnotemark: </span></span></span></span> one</p>"""
+    blocks = read(text, pages.INTRODUCTION, pages.METHOD, pages.RESULTS).sections[0].blocks
+
+    assert blocks[-1].text == r"so $\begin{array}{c}1\end{array}$ is one"
+
+
 def test_a_span_of_a_billion_columns_is_taken_for_one() -> None:
     table = '<table class="ltx_tabular"><tr><td colspan="999999999">a</td><td rowspan="²">b</td></tr></table>'
     blocks = read(table, pages.INTRODUCTION, pages.METHOD, pages.RESULTS).sections[0].blocks
 
-    assert blocks[-1] == Block(kind="table", text="| a | b |\n| --- | --- |")
+    assert blocks[-1] == Block(kind="table", text="| a | b |\n| --- | --- |", rows=(("a", "b"),))
 
 
 def test_lists_with_names_and_code_keep_their_marks_and_lines() -> None:
@@ -132,6 +142,19 @@ def test_lists_with_names_and_code_keep_their_marks_and_lines() -> None:
     blocks = read(text, pages.INTRODUCTION, pages.METHOD, pages.RESULTS).sections[0].blocks
 
     assert [block.text for block in blocks[1:]] == ["Depth", "- is 12.", "1. First.", "```\nfor x in y:\nprint(x)\n```"]
+
+
+def test_verbatim_text_keeps_its_lines_and_a_figure_is_a_block_without_text() -> None:
+    text = """<pre class="ltx_verbatim">for x in y:\n    print(x)</pre>
+<figure class="ltx_figure"><img src="x1.png" class="ltx_graphics"><figcaption class="ltx_caption">Figure 1: A curve.
+</figcaption></figure>"""
+    blocks = read(text, pages.INTRODUCTION, pages.METHOD, pages.RESULTS).sections[0].blocks
+
+    assert blocks[1:] == (
+        Block(kind="code", text="```\nfor x in y:\n    print(x)\n```"),
+        Block(kind="figure", text=""),
+        Block(kind="caption", text="Figure 1: A curve."),
+    )
 
 
 def test_elements_as_deep_as_allowed_are_read() -> None:

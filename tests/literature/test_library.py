@@ -1,19 +1,41 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from literature import pages, pdfs
-from literature.arxiv_server import VISION, Answer, ArXiv
+from literature import eprints, pages, pdfs
+from literature.arxiv_server import OLD, VISION, Answer, ArXiv, settings
 from literature.virtual_time import VirtualTime
-from ml_intern.config import Settings
 from ml_intern.core.errors import ConfigError, ToolError
 from ml_intern.literature.gate import Gate
-from ml_intern.literature.library import FRESH, Library
+from ml_intern.literature.hub_papers import Linked
+from ml_intern.literature.library import FRESH, Found, Library
+from ml_intern.literature.scholar import Neighbour
 
 DAY = FRESH + 1
+NO_VERSION = "AR5IV: it does not say which version it has, and this is version 2"
+NO_TEX = "TEX: the service answers 404"
+
+
+SCHOLAR = {
+    "title": VISION.title,
+    "year": 2021,
+    "publicationDate": "2021-01-04",
+    "externalIds": {"ArXiv": "2101.00001", "CorpusId": 1},
+    "citationCount": 7,
+    "authors": [{"name": "Ada Example"}],
+}
+HUB = {
+    "id": "2101.00001",
+    "title": VISION.title,
+    "summary": "We cut.",
+    "publishedAt": "2021-01-04T00:00:00.000Z",
+    "authors": [{"name": "Ada Example"}],
+}
 
 
 @pytest.fixture
@@ -21,9 +43,8 @@ def open_library(tmp_path: Path, arxiv: ArXiv, time: VirtualTime) -> Iterator[Ca
     opened: list[Library] = []
 
     def open_one() -> Library:
-        settings = Settings(home=tmp_path, arxiv_endpoint=arxiv.base)
         gate = Gate(tmp_path / "cache" / "arxiv", clock=time.clock, sleep=time.sleep)
-        opened.append(Library(settings, clock=time.clock, gate=gate))
+        opened.append(Library(settings(tmp_path, arxiv.base), clock=time.clock, gate=gate))
         return opened[-1]
 
     yield open_one
@@ -60,7 +81,24 @@ def test_a_refused_html_leads_to_the_pdf_and_the_document_says_why(
 
     document = open_library().read("https://arxiv.org/abs/2101.00001v2")
 
-    assert (document.source, document.passed_over, document.is_settled) == ("pdf", (reason,), True)
+    assert (document.source, document.passed_over, document.is_settled) == ("pdf", (reason, NO_VERSION, NO_TEX), True)
+
+
+def test_the_latex_is_read_where_no_html_is_good_and_before_the_pdf(open_library: Open, arxiv: ArXiv) -> None:
+    arxiv.files |= {"/e-print/2101.00001v2": eprints.whole(), "/pdf/2101.00001v2": pdfs.paper()}
+
+    document = open_library().read("2101.00001")
+
+    assert (document.source, document.passed_over) == ("tex", ("HTML: the service answers 404", NO_VERSION))
+    assert document.content.sections[-1].blocks[0].text == "We train for 7 epochs."
+
+
+def test_a_source_without_tex_leads_to_the_pdf(open_library: Open, arxiv: ArXiv) -> None:
+    arxiv.files |= {"/e-print/2101.00001v2": pdfs.paper(), "/pdf/2101.00001v2": pdfs.paper()}
+
+    document = open_library().read("2101.00001")
+
+    assert (document.source, document.passed_over[-1]) == ("pdf", "TEX: the authors sent a PDF and no TeX")
 
 
 def test_what_was_read_once_is_read_again_without_a_request(
@@ -130,7 +168,8 @@ def test_nothing_half_written_is_left_in_the_cache(open_library: Open, arxiv: Ar
     assert files == [
         "arxiv/catalogue/2101.00001.json",
         "arxiv/catalogue/2101.00001v2.json",
-        "arxiv/documents-1/2101.00001v2.json",
+        "arxiv/documents-4/2101.00001v2.json",
+        "arxiv/documents-4/passages-1.db",
         "arxiv/gate",
     ]
 
@@ -138,7 +177,7 @@ def test_nothing_half_written_is_left_in_the_cache(open_library: Open, arxiv: Ar
 def test_a_paper_without_any_text_says_what_was_tried(open_library: Open, arxiv: ArXiv) -> None:
     arxiv.files["/pdf/2101.00001v2"] = b"<html>captcha</html>"
 
-    with pytest.raises(ToolError, match="HTML: the service answers 404; PDF: it is no PDF"):
+    with pytest.raises(ToolError, match=r"HTML: the service answers 404; AR5IV: .*; TEX: .*; PDF: it is no PDF"):
         open_library().read("2101.00001v2")
 
 
@@ -146,7 +185,7 @@ def test_every_request_to_arxiv_keeps_its_distance(open_library: Open, arxiv: Ar
     arxiv.files["/pdf/2101.00001v2"] = pdfs.paper()
     open_library().read("2101.00001")
 
-    assert (len(arxiv.asked), time.slept) == (3, [3.1, 3.1])
+    assert (len(arxiv.asked), time.slept) == (4, [3.1, 3.1, 3.1])
 
 
 @pytest.mark.parametrize("reference", ["../../etc/passwd", "2101.00001v2/../../x", "2101.00001%2f.."])
@@ -157,7 +196,70 @@ def test_a_reference_with_tricks_is_refused_without_a_request(open_library: Open
 
 
 def test_a_search_for_an_identifier_gives_that_paper(open_library: Open) -> None:
-    assert open_library().search("arXiv:2101.00001", limit=5) == (VISION,)
+    assert open_library().search("arXiv:2101.00001", limit=5) == Found(papers=(VISION,), service="arXiv")
+
+
+def test_where_arxiv_is_busy_the_hub_is_searched_and_then_semantic_scholar(open_library: Open, arxiv: ArXiv) -> None:
+    busy = Answer(status=429, headers={"Retry-After": "900"})
+    arxiv.fail("/api/query", busy, busy, busy)
+    with pytest.raises(ToolError, match="arXiv asks this machine to send no request now"):
+        open_library().search("small vision", limit=5)
+    found: list[Found] = []
+    arxiv.files["/graph/v1/paper/search"] = json.dumps({"data": [SCHOLAR, {"title": "Elsewhere"}]}).encode()
+    found.append(open_library().search("small vision", limit=5))
+    arxiv.files["/api/papers/search"] = json.dumps([HUB, {"id": "no identifier", "title": "x"}]).encode()
+    found.append(open_library().search("small vision", limit=5))
+
+    assert [(f.service, [paper.id for paper in f.papers]) for f in found] == [
+        ("Semantic Scholar", ["2101.00001"]),
+        ("the Hugging Face Hub", ["2101.00001"]),
+    ]
+    assert found[0].papers[0].published == "2021-01-04"
+    assert "arXiv asks this machine" in found[1].passed_over[0]
+
+
+def test_a_query_that_nobody_can_answer_is_not_passed_on(open_library: Open, arxiv: ArXiv) -> None:
+    with pytest.raises(ToolError, match="no words"):
+        open_library().search("...", limit=5)
+    assert arxiv.asked == []
+
+
+def test_ar5iv_serves_a_first_version_that_arxiv_has_not_converted(open_library: Open, arxiv: ArXiv) -> None:
+    arxiv.papers = [replace(VISION, version=1), OLD]
+    arxiv.files["/ar5iv/2101.00001"] = pages.whole()
+
+    document = open_library().read("2101.00001")
+
+    assert (document.source, document.passed_over) == ("ar5iv", ("HTML: the service answers 404",))
+
+
+def test_what_a_paper_cites_who_cites_it_and_what_names_it(open_library: Open, arxiv: ArXiv) -> None:
+    arxiv.files["/graph/v1/paper/arXiv:2101.00001/references"] = json.dumps(
+        {"data": [{"citedPaper": SCHOLAR}]}
+    ).encode()
+    arxiv.files["/graph/v1/paper/arXiv:2101.00001/citations"] = json.dumps(
+        {"data": [{"citingPaper": {"title": "Later", "year": 2024}}, {"citingPaper": None}]}
+    ).encode()
+    arxiv.files["/api/papers/2101.00001"] = json.dumps(
+        {**HUB, "linkedModels": [{"id": "ada/small"}], "linkedDatasets": [], "githubRepo": "a repository"}
+    ).encode()
+    library = open_library()
+
+    (cited,), (citing,) = library.references("2101.00001v2", limit=5), library.citations("2101.00001", limit=5)
+
+    assert cited == Neighbour(title=VISION.title, year=2021, authors=("Ada Example",), id="2101.00001", citations=7)
+    assert citing == Neighbour(title="Later", year=2024, authors=(), id=None, citations=None)
+    assert library.linked("2101.00001") == Linked(models=("ada/small",), datasets=(), code="a repository")
+
+
+def test_what_semantic_scholar_does_not_know_is_said(open_library: Open) -> None:
+    with pytest.raises(ToolError, match="Semantic Scholar gives nothing: the service answers 404"):
+        open_library().citations("2101.00001", limit=5)
+
+
+def test_the_last_submitted_papers_are_asked_for_in_that_order(open_library: Open, arxiv: ArXiv) -> None:
+    assert open_library().newest("small vision", limit=5) == (VISION,)
+    assert "sortBy=submittedDate" in arxiv.asked[-1]
 
 
 def test_a_cache_that_cannot_be_written_is_for_the_person_to_mend(open_library: Open, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ import pytest
 from literature import pdfs
 from ml_intern.literature.document import Content, Refusal
 from ml_intern.literature.numbering import headings
-from ml_intern.literature.pdf import NOTE, content_of, read_pdf
+from ml_intern.literature.pdf import read_pdf
+from ml_intern.literature.pdf_content import NOTE
+from ml_intern.literature.plain_text import content_of
 
 
 def read(file: bytes) -> Content:
@@ -26,7 +28,10 @@ def test_the_numbered_headings_of_a_pdf_become_sections_and_the_list_does_not() 
         ("3", "Results", 1),
         ("A", "Settings", 1),
     ]
-    assert content.references == ("[1] A. Author. An old net. In a journal, 1989.", "[2] B. Writer. A new net. 2020.")
+    assert [(block.kind, block.page, block.text) for block in content.references] == [
+        ("reference", 2, "[1] A. Author. An old net. In a journal, 1989."),
+        ("reference", 2, "[2] B. Writer. A new net. 2020."),
+    ]
     assert content.notes == (NOTE,)
 
 
@@ -61,26 +66,28 @@ def test_a_file_without_text_is_refused_with_the_reason(file: bytes, reason: str
 
 
 def test_references_without_numbers_stay_whole_and_appendices_follow() -> None:
-    content = content_of([f"1 Introduction\n{pdfs.FILLING}\nReferences\nAuthor, A. 1989. An old\nnet.\nA Settings\nx"])
+    content = content_of(
+        [f"1 Introduction\n{pdfs.FILLING}\nReferences\nAuthor, A. 1989. An old\nnet.\nA Settings\nx"], why="x"
+    )
 
-    assert content.references == ("Author, A. 1989. An old\nnet.",)
+    assert [block.text for block in content.references] == ["Author, A. 1989. An old\nnet."]
     assert content.sections[-1].number == "A"
 
 
 def test_characters_without_a_meaning_are_counted() -> None:
-    content = content_of(["1 Introduction\n" + "\ufffd" * 10 + "x" * 75])
+    content = content_of(["1 Introduction\n" + "\ufffd" * 10 + "x" * 75], why="x")
 
-    assert content.notes == (NOTE, "10% of its characters have no known meaning.")
+    assert content.notes[1:] == ("10% of its characters have no known meaning.",)
 
 
 def test_a_paper_without_headings_is_one_section() -> None:
-    content = content_of(["only\ntext", "of two pages"])
+    content = content_of(["only\ntext", "of two pages"], why="x")
 
     assert [(s.title, [b.text for b in s.blocks]) for s in content.sections] == [("", ["only\ntext", "of two pages"])]
 
 
 def test_no_page_gives_no_section() -> None:
-    assert content_of([]).sections == ()
+    assert content_of([], why="x").sections == ()
 
 
 BODY = "a line of running text that fills the whole width of its column"

@@ -16,7 +16,8 @@ def section(number: str, title: str, level: int, *texts: str, page: int | None =
 
 
 def document(*sections: Section, references: tuple[str, ...] = ()) -> Document:
-    content = Content(sections=sections, references=references)
+    entries = tuple(Block(kind="reference", text=reference) for reference in references)
+    content = Content(sections=sections, references=entries)
     return Document(paper=VISION, source="html", passed_over=(), is_settled=True, content=content)
 
 

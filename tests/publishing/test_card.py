@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from huggingface_hub import ModelCard
@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 
 from hub.card import problems
 from ml_intern.core.errors import ToolError
-from ml_intern.core.facts import Column, Departed
+from ml_intern.core.facts import Base, Column, ContractChecked, Departed, FileRead, Kept, Package, PackagesInstalled
+from ml_intern.core.followed import PaperCompared, PaperPoint, PointCompared
+from ml_intern.core.gated import NetworkChecked, SmokeRun, Waived
 from ml_intern.publishing.bundle import Bundle
 from ml_intern.publishing.card import render
+from ml_intern.publishing.lint import lint
 from ml_intern.publishing.prose import Prose, check
-from ml_intern.publishing.provenance import provenance
-from ml_intern.publishing.record import gather
+from ml_intern.publishing.provenance import provenance, read
+from ml_intern.publishing.record import ModelRecord, gather
 from ml_intern.publishing.snippet import extract
 from publishing.samples import (
     DATASET,
@@ -52,6 +55,37 @@ HEADINGS = [
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return build_sample(tmp_path_factory.mktemp("card") / "bundle")
+
+
+def proof(record: ModelRecord, bundle: Bundle) -> bytes:
+    return provenance(record, bundle, prose=PROSE, files={"README.md": "0" * 64, **bundle.files})
+
+
+def test_a_card_says_how_far_the_training_moved_the_weights_and_from_what(bundle: Bundle) -> None:
+    base = Base(name="org/base", revision="abc", digest="e" * 64, change=0.03125, shared=1200, elements=1300)
+    record = sample_record(bundle)
+    tuned = replace(record, evaluated=replace(record.evaluated, base=base, examined={"relative_change": 0.875}))
+
+    card = render(tuned, PROSE, bundle=bundle, repository="ada/net")
+
+    assert "| relative change against a fresh network | 0.8750 |" in card
+    assert "| base model | org/base |" in card
+    assert "| relative change against the base | 0.0312 |" in card
+    assert "\nbase_model: org/base\n" in card
+    document = read(proof(tuned, bundle))
+    assert document.record.evaluated.base == base
+    assert [one for one in lint(card, document) if not one.resolved and one.where.startswith("the text")] == []
+    assert "relative change" not in render(record, PROSE, bundle=bundle, repository="ada/net")
+
+
+def test_a_card_with_f1_says_which_of_the_two_classes_is_positive(bundle: Bundle) -> None:
+    record = sample_record(bundle, dataset=replace(DATASET, classes=("ham", "spam")))
+    f1 = replace(record.evaluated.scores[0], metric="f1")
+    scored = replace(record, evaluated=replace(record.evaluated, scores=(*record.evaluated.scores, f1)))
+
+    said = "Of the two classes, spam is the positive one"
+    assert said in render(scored, PROSE, bundle=bundle, repository="ada/net")
+    assert said not in render(record, PROSE, bundle=bundle, repository="ada/net")
 
 
 def card(bundle: Bundle, prose: Prose = PROSE, **changes: Any) -> str:
@@ -120,6 +154,35 @@ def test_the_sections_tell_task_constraints_departures_and_data(bundle: Bundle) 
     assert f"| Weights | {TRAINED.weights_digest} |" in text
 
 
+def test_what_the_paper_says_stands_beside_what_was_taken_and_why(bundle: Bundle) -> None:
+    def point(name: str, value: str, ours: str, verdict: Literal["same", "differs", "open"]) -> PointCompared:
+        said = PaperPoint(name=name, values=(value,), quotation=f"We use {value}.", anchor="4.1")
+        return PointCompared(point=said, ours=ours, verdict=verdict)
+
+    made = PaperCompared(
+        train_call_id=TRAINED.call_id,
+        paper="2010.11929v2",
+        points=(
+            point("patch size", "16", "4", "differs"),
+            point("heads", "12", "3", "differs"),
+            point("depth", "12", "12", "same"),
+            point("warm-up", "10000", "", "open"),
+        ),
+    )
+    departed = Departed(point="patch size", decision="4x4", reason="the images have 32 pixels")
+
+    text = card(bundle, followed=made, departures=(departed,))
+
+    assert "What the paper [2010.11929v2](https://arxiv.org/abs/2010.11929v2) says" in text
+    assert "| patch size | 16 (section 4.1: We use 16.) | 4 | the images have 32 pixels |" in text
+    assert "| heads | 12 (section 4.1: We use 12.) | 3 | no reason was recorded |" in text
+    assert "| depth | 12 (section 4.1: We use 12.) | 12 | the same |" in text
+    assert (
+        "| warm-up | 10000 (section 4.1: We use 10000.) | not among arguments and settings | not compared by code |"
+        in text
+    )
+
+
 def test_what_the_script_said_of_itself_stands_apart_and_never_in_the_metadata(bundle: Bundle) -> None:
     front, _, body = card(bundle)[4:].partition("\n---\n")
 
@@ -141,7 +204,7 @@ def test_the_path_of_a_file_on_this_machine_is_not_published(bundle: Bundle) -> 
     record = replace(sample_record(bundle), dataset=dataset)
     text = render(record, PROSE, bundle=bundle, repository="alice/flowers")
 
-    assert "/home/alice" not in text + provenance(record, bundle).decode()
+    assert "/home/alice" not in text + proof(record, bundle).decode()
     assert "| Data set | flowers.csv |" in text
     assert "datasets" not in metadata(text)
 
@@ -183,7 +246,7 @@ def intact(text: str) -> bool:
     return (
         headings == [f"## {h}" for h in HEADINGS]
         and body.count("\n```") == 2
-        and columns <= {3, 4, 6}
+        and columns <= {3, 4, 5, 6}
         and code.splitlines()[-1] == "print(predict(network, rows))"
         and "<script" not in body.replace(code, "")
         and metadata(text)["license"] == "mit"
@@ -215,6 +278,11 @@ REFUSED = {
     "accuracy=0.9999": "'0.9999'",
     "Better by 12 percentage points.": "'12 percentage points'",
     "A gain of 0.8766.": "'0.8766'",
+    "Right for nine hundred and ninety-eight of a thousand digits.": "'998 of a 1000'",
+    "It gets 97 of every hundred.": "'97 of every 100'",
+    "Ninety-nine point eight percent are right.": "'99.8 percent'",
+    "It is right for 998 out of 1,000 rows.": "'998 out of 1,000'",
+    "The accuracy is 0.25.": "'0.25'",
 }
 
 
@@ -235,6 +303,8 @@ def test_prose_with_a_number_that_nobody_measured_is_refused_by_name(bundle: Bun
         "Intervals are 95 % confidence intervals.",
         "After arXiv:2010.11929 and https://arxiv.org/abs/1706.03762v7.",
         "Written for torch 2.13.0.",
+        "One of ten classes; two of the 10 experts; at this point five hundred and twelve tokens.",
+        "Right for about eighty-eight percent, nearly 9 in 10.",
     ],
 )
 def test_prose_may_repeat_facts_rounded_and_name_whole_numbers(bundle: Bundle, text: str) -> None:
@@ -275,9 +345,9 @@ def test_a_missing_link_is_named(bundle: Bundle, missing: int) -> None:
 
 def test_provenance_has_the_facts_and_is_the_same_each_time(bundle: Bundle) -> None:
     record = sample_record(bundle)
-    document = json.loads(provenance(record, bundle))
+    document = json.loads(proof(record, bundle))
 
-    assert provenance(record, bundle) == provenance(record, bundle)
+    assert proof(record, bundle) == proof(record, bundle)
     assert document["bundle"] == {"digest": bundle.digest, "files": bundle.files}
     assert document["evaluated"]["scores"][0]["value"] == 0.8765
     assert document["trained"]["reported"] == {"accuracy": 0.9999}
@@ -295,3 +365,56 @@ def test_the_example_of_a_folder_names_the_folder(bundle: Bundle, tmp_path: Path
 
     assert f"folder = {str(tmp_path)!r}" in extract(text)
     assert "huggingface_hub" not in extract(text)
+
+
+def test_packages_that_were_installed_stand_on_the_card_and_in_the_provenance(bundle: Bundle) -> None:
+    package = Package(name="timm", version="1.0.26", file="timm-1.0.26-py3-none-any.whl", digest="ab" * 32)
+    installed = PackagesInstalled(call_id="i", layer="l", base="b", packages=(package,))
+    later = replace(installed, packages=())
+    record = gather(journal(DATASET, VERIFIED, installed, TRAINED, evaluated(bundle), later), run=RUN)
+
+    text = render(record, PROSE, bundle=bundle, repository="local/net")
+
+    assert "Needs torch, safetensors, huggingface_hub, timm==1.0.26 and what" in text
+    assert f"| timm 1.0.26 | {'ab' * 32} |" in text
+    assert json.loads(provenance(record, bundle, prose=PROSE, files={}))["installed"] == [asdict(package)]
+
+
+def test_the_card_shows_how_the_contract_was_held_and_what_the_training_read(bundle: Bundle) -> None:
+    kept = Kept(name="epochs", value="3", verdict="kept", detail="300 samples over 100 rows are 3.00 epochs")
+    read = FileRead(name="search.parquet", bytes=4096, opened=1, read=5, covered=1.0)
+
+    text = card(
+        bundle,
+        checked=ContractChecked(train_call_id=TRAINED.call_id, checks=(kept,)),
+        trained=replace(TRAINED, read=(read,), doubts=("train.py line 9: make_blobs makes data up",)),
+    )
+
+    assert "| epochs | 3 | for 3 epochs | kept: 300 samples over 100 rows are 3.00 epochs |" in text
+    assert "search.parquet: 4,096 bytes, opened 1 times, read 5 times, a share of 1.00 at most" in text
+    assert "train.py line 9: make" in text
+
+
+def test_what_a_network_was_held_to_and_what_was_waived_stand_on_the_card(bundle: Bundle) -> None:
+    checked = NetworkChecked(
+        file="network.py",
+        class_name="Net",
+        source_digest=VERIFIED.source_digest,
+        contract='{"task": "lm", "causal": [{"input": 0}], "inputs": [], "claims": {"depth": 6, "norm": null}}',
+        passed=("forward", "padding"),
+        failed=(),
+        not_applicable=("loss",),
+        inconclusive=(),
+        waived={"causality": "the paper looks ahead"},
+    )
+    smoked = SmokeRun(call_id="t", script_digest=TRAINED.script_digest, steps=7, seconds=2.0, reached_end=True)
+    agreed = Waived(check="causality", reason="the paper looks ahead")
+    record = gather(journal(DATASET, agreed, VERIFIED, checked, smoked, TRAINED, evaluated(bundle)), run=RUN)
+
+    text = render(record, PROSE, bundle=bundle, repository="local/net")
+
+    assert "| Held to | task lm; causal yes; depth 6 |" in text
+    assert "| Passed | forward, padding |" in text
+    assert "| Failed and waived | causality |" in text
+    assert "| Smoke run of the script | 7 steps to its end |" in text
+    assert "**causality** may fail: the paper looks ahead" in text

@@ -51,8 +51,9 @@ def test_the_token_in_use_is_recognised_whatever_it_looks_like(tmp_path: Path) -
 
 
 def test_a_key_in_the_header_of_weights_is_found(tmp_path: Path) -> None:
-    header = f'{{"__metadata__": {{"note": "{KEYS[0]}"}}}}'.encode()
-    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    tensor = '{"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}'
+    header = f'{{"__metadata__": {{"note": "{KEYS[0]}"}}, "a": {tensor}}}'.encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"0")
 
     with pytest.raises(ToolError, match="secret key"):
         screen(tmp_path)

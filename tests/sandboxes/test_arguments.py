@@ -13,7 +13,7 @@ import pytest
 
 from ml_intern.core.errors import SandboxError
 from ml_intern.core.sandbox import Limits, Mount, SandboxSpec
-from ml_intern.sandboxes import layout, namespaces
+from ml_intern.sandboxes import gpus, layout, namespaces
 from ml_intern.sandboxes.docker import Container, arguments, is_abandoned
 
 CONTAINER = Container(
@@ -52,7 +52,7 @@ def test_the_walls_are_on_the_command_line(spec: SandboxSpec) -> None:
         "--user": ["10001:10001"],
         "--pids-limit": ["99"],
     }
-    assert given["--memory"] == given["--memory-swap"] == [str((1 << 30) + (64 << 20))]
+    assert given["--memory"] == given["--memory-swap"] == [str((1 << 30) + (384 << 20))]
     assert not {"--init", "--privileged", "--publish", "--device", "--gpus"} & set(command)
 
 
@@ -81,10 +81,10 @@ def test_a_job_has_a_control_folder_and_no_input(spec: SandboxSpec, tmp_path: Pa
 
 
 def test_each_engine_names_a_gpu_and_the_user_in_its_way(spec: SandboxSpec) -> None:
-    docker = arguments(replace(CONTAINER, has_gpu=True), spec)
-    podman = arguments(replace(CONTAINER, engine="podman", has_gpu=True, keeps_user=True), spec)
+    docker = arguments(replace(CONTAINER, gpu=gpus.TOOLKIT, runtime="runsc"), spec)
+    podman = arguments(replace(CONTAINER, engine="podman", gpu=gpus.CDI, users="keep-id"), spec)
 
-    assert flags(docker)["--gpus"] == ["all"]
+    assert (flags(docker)["--gpus"], flags(docker)["--runtime"]) == (["all"], ["runsc"])
     assert flags(podman)["--device"] == ["nvidia.com/gpu=all"]
     assert flags(podman)["--userns"] == ["keep-id"]
 

@@ -8,6 +8,7 @@ import pytest
 
 from ml_intern.config import Settings
 from ml_intern.core.errors import ConfigError, SandboxError
+from ml_intern.sandboxes.bubblewrap import BubblewrapBackend
 from ml_intern.sandboxes.choose import choose
 from ml_intern.sandboxes.docker import DockerBackend
 from ml_intern.sandboxes.namespaces import NamespaceBackend
@@ -19,7 +20,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("docker", DockerBackend), ("podman", DockerBackend), ("namespaces", NamespaceBackend)]
+    ("name", "kind"),
+    [
+        ("docker", DockerBackend),
+        ("podman", DockerBackend),
+        ("namespaces", NamespaceBackend),
+        ("bubblewrap", BubblewrapBackend),
+    ],
 )
 def test_a_named_backend_is_made_without_asking_anything(settings: Settings, name: str, kind: type) -> None:
     backend = choose(name, settings)
@@ -28,7 +35,7 @@ def test_a_named_backend_is_made_without_asking_anything(settings: Settings, nam
 
 
 def test_an_unknown_name_lists_the_known_ones(settings: Settings) -> None:
-    with pytest.raises(ConfigError, match="known: docker, namespaces, podman"):
+    with pytest.raises(ConfigError, match="known: bubblewrap, docker, namespaces, podman"):
         choose("wasm", settings)
 
 
@@ -41,11 +48,12 @@ def test_where_nothing_works_each_reason_and_the_remedy_are_told(
     with pytest.raises(SandboxError) as caught:
         choose("auto", settings)
 
-    assert str(caught.value).splitlines()[:4] == [
+    assert str(caught.value).splitlines()[:5] == [
         "no sandbox works here:",
         "- docker: docker is not installed",
         "- podman: podman is not installed",
         "- namespaces: the sandbox has no Python environment yet; run `ml-intern sandbox build`",
+        "- bubblewrap: bwrap is not installed",
     ]
     assert "`ml-intern sandbox build`" in str(caught.value).splitlines()[-1]
 

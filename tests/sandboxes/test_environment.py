@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.sandboxes import wheelhouse
-from ml_intern.sandboxes.environment import REQUIREMENTS, build, find_environment, find_image
+from ml_intern.documentation.index import PROGRAMS
+from ml_intern.sandboxes import environment, wheelhouse
+from ml_intern.sandboxes.environment import REQUIREMENTS, find_environment, find_image
+
+build = partial(environment.build, indexer=PROGRAMS)
 
 ENGINE = """#!/bin/sh
 # a container engine that remembers what it was asked; `built` in its folder stands for its images
@@ -74,7 +80,7 @@ def test_an_image_is_built_without_network_from_the_given_wheels(engine: Path, w
 
     order = next(line for line in (engine / "asked").read_text("utf-8").splitlines() if line.startswith("build"))
     assert order.startswith(f"build --network none --tag {tag} --build-arg BASE=base:tag ")
-    assert {"Dockerfile", "requirements.txt", "other-3-py3-none-any.whl"} <= set(
+    assert {"Dockerfile", "requirements.txt", "documentation", "other-3-py3-none-any.whl"} <= set(
         (engine / "context").read_text("utf-8").split()
     )
 
@@ -146,7 +152,7 @@ def test_the_build_of_pytorch_for_the_cpu_is_taken_for_any_python(
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# pinned\ntorch==1.0\nother==3\n", "utf-8")
     target = wheelhouse.Target(version=version, machine="x86_64")
-    options = wheelhouse.Options(requirements=requirements, target=target, index_url=None, cuda=False)
+    options = wheelhouse.Options(requirements=requirements, target=target, index_url=None, cuda=None)
 
     place = wheelhouse.download(tmp_path / "wheelhouses" / "a", options, lambda line: None)
 
@@ -155,6 +161,12 @@ def test_the_build_of_pytorch_for_the_cpu_is_taken_for_any_python(
         "small_need-2-py3-none-any.whl",
         "torch-1.0+cpu-py3-none-any.whl",
     ]
+    digest = hashlib.sha256((wheels / "small_need-2-py3-none-any.whl").read_bytes()).hexdigest()
+    assert f"small-need==2 --hash=sha256:{digest}\n" in (place / wheelhouse.PINS).read_text("utf-8")
+    with (place / "other-3-py3-none-any.whl").open("ab") as wheel:
+        wheel.write(b"more")
+    with pytest.raises(SandboxError, match="are not those that were downloaded"):
+        wheelhouse.download(place, options, lambda line: None)
 
 
 def test_a_failed_download_leaves_no_wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,8 +176,59 @@ def test_a_failed_download_leaves_no_wheelhouse(tmp_path: Path, monkeypatch: pyt
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("torch==1.0\n", "utf-8")
     target = wheelhouse.Target.here()
-    options = wheelhouse.Options(requirements=requirements, target=target, index_url=None, cuda=True)
+    options = wheelhouse.Options(requirements=requirements, target=target, index_url=None, cuda="13")
 
-    with pytest.raises(SandboxError, match=r"downloading torch==1\.0 failed"):
+    with pytest.raises(SandboxError, match=r"downloading torch==1\.0\+cu130 failed"):
         wheelhouse.download(tmp_path / "wheelhouses" / "a", options, lambda line: None)
     assert not (tmp_path / "wheelhouses" / "a").exists()
+
+
+@pytest.mark.parametrize(("cuda", "build_name"), [("12", "cu126"), ("13", "cu130")])
+def test_pytorch_for_cuda_is_taken_from_its_own_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuda: str, build_name: str
+) -> None:
+    """pip stands in by a program that only remembers: these wheels have gigabytes."""
+    asked = tmp_path / "asked"
+    monkeypatch.setattr(sys, "executable", str(_remembering(tmp_path, asked)))
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("torch==1.0\n", "utf-8")
+    target = wheelhouse.Target.here()
+    options = wheelhouse.Options(requirements=requirements, target=target, index_url=None, cuda=cuda)
+
+    wheelhouse.download(tmp_path / "wheelhouses" / "a", options, lambda line: None)
+
+    first, second = asked.read_text("utf-8").splitlines()
+    assert first.endswith(f"--index-url https://download.pytorch.org/whl/{build_name} torch==1.0+{build_name}")
+    assert "--constraint" in second
+
+
+def _remembering(tmp_path: Path, asked: Path) -> Path:
+    program = tmp_path / "python"
+    wheel = '"$5/torch-1.0+x-py3-none-any.whl"'
+    program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\nset -- $@\n: > {wheel.replace("$5", "$6")}\n', "utf-8")
+    program.chmod(0o755)
+    return program
+
+
+def test_an_environment_gets_the_index_of_its_documentation_once_for_the_same_programs(tmp_path: Path) -> None:
+    home, programs, empty = tmp_path / "home", tmp_path / "programs", tmp_path / "empty"
+    programs.mkdir()
+    empty.mkdir()
+    code = "import pathlib, sys\np = pathlib.Path(sys.argv[1])\np.parent.mkdir(parents=True, exist_ok=True)\n"
+    (programs / "build.py").write_text(f"{code}p.open('a').write('x')\n", "utf-8")
+    make = partial(environment.build, home, kind="venv", wheelhouse=empty, indexer=programs)
+    with pytest.raises(SandboxError, match="holds no wheels"):
+        make()
+    place = next((home / "environments").glob("*.lock")).with_suffix("")
+    (place / "bin").mkdir(parents=True)
+    (place / "bin" / "python").symlink_to(sys.executable)
+    (place / "ml-intern-ready").touch()
+
+    indexed: list[str] = []
+    for changed in ("", "", "# changed\n"):
+        with (programs / "build.py").open("a", encoding="utf-8") as program:
+            program.write(changed)
+        make()
+        indexed.append((place / "share" / "ml-intern" / "docs.sqlite").read_text("utf-8"))
+
+    assert indexed == ["x", "x", "xx"]

@@ -14,9 +14,17 @@ from ml_intern.sandboxes.layout import SCRIPTS
 ALLOWED, REFUSED, UNKNOWN, KILLED = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NUMBERS = {
-    "x86_64": {"read": 0, "socket": 41, "socketpair": 53, "clone": 56, "clone3": 435, "ptrace": 101, "ioctl": 16},
-    "aarch64": {"read": 63, "socket": 198, "socketpair": 199, "clone": 220, "clone3": 435, "ptrace": 117, "ioctl": 29},
-}
+    "x86_64": {
+        "read": 0, "socket": 41, "socketpair": 53, "clone": 56, "clone3": 435, "ptrace": 101, "ioctl": 16,
+        "personality": 135, "prlimit64": 302, "sched_setaffinity": 203, "setpriority": 141, "ioprio_set": 251,
+        "kcmp": 312, "name_to_handle_at": 303, "listmount": 458, "sched_setscheduler": 144, "sched_setattr": 314,
+    },
+    "aarch64": {
+        "read": 63, "socket": 198, "socketpair": 199, "clone": 220, "clone3": 435, "ptrace": 117, "ioctl": 29,
+        "personality": 92, "prlimit64": 261, "sched_setaffinity": 122, "setpriority": 140, "ioprio_set": 30,
+        "kcmp": 272, "name_to_handle_at": 264, "listmount": 458, "sched_setscheduler": 119, "sched_setattr": 274,
+    },
+}  # fmt: skip
 Build = Callable[[str], bytes]
 
 
@@ -64,6 +72,28 @@ def verdict(program: bytes, audit: int, number: int, arguments: Sequence[int] = 
         ("ioctl", (0, 0x5401), ALLOWED),
         ("ioctl", (0, 0x5412), REFUSED),
         ("ioctl", (0, 0x541C), REFUSED),
+        ("ioctl", (0, 0x5423), REFUSED),
+        ("kcmp", (5, 1), REFUSED),
+        ("name_to_handle_at", (), REFUSED),
+        ("listmount", (), REFUSED),
+        ("personality", (0,), ALLOWED),
+        ("personality", (0xFFFFFFFF,), ALLOWED),
+        ("personality", (0x0040000,), REFUSED),
+        ("prlimit64", (0, 7), ALLOWED),
+        ("prlimit64", (25, 7), ALLOWED),
+        ("prlimit64", (1, 7), REFUSED),
+        ("sched_setaffinity", (0, 8), ALLOWED),
+        ("sched_setaffinity", (1, 8), REFUSED),
+        ("sched_setscheduler", (1, 5), REFUSED),
+        ("sched_setattr", (1,), REFUSED),
+        ("setpriority", (0, 0), ALLOWED),
+        ("setpriority", (0, 25), ALLOWED),
+        ("setpriority", (0, 1), REFUSED),
+        ("setpriority", (1, 1), REFUSED),
+        ("setpriority", (2, 10001), REFUSED),
+        ("ioprio_set", (1, 0), ALLOWED),
+        ("ioprio_set", (1, 1), REFUSED),
+        ("ioprio_set", (3, 10001), REFUSED),
     ],
 )
 def test_each_call_gets_its_verdict(

@@ -67,11 +67,13 @@ def test_a_data_set_is_enough_to_prepare_it(tools: dict[str, FunctionTool]) -> N
         "inputs": [],
         "target": "",
         "final_fraction": 0.2,
-        "seed": 0,
+        "group": "",
+        "time": "",
+        "allow": None,
     }
 
 
-@pytest.mark.parametrize("arguments", [{"final_fraction": 0}, {"final_fraction": 0.95}, {"seed": -1}, {"inputs": "a"}])
+@pytest.mark.parametrize("arguments", [{"final_fraction": 0}, {"final_fraction": 0.95}, {"seed": 1}, {"inputs": "a"}])
 def test_impossible_arguments_are_refused(arguments: dict[str, object], tools: dict[str, FunctionTool]) -> None:
     with pytest.raises(ToolArgumentError):
         tools["prepare_dataset"].parse({"dataset": "sklearn/digits", **arguments})
@@ -167,7 +169,10 @@ def test_another_split_is_refused_once_code_may_have_kept_rows_of_the_first(
     tools: dict[str, FunctionTool], tmp_path: Path
 ) -> None:
     tool = tools["prepare_dataset"]
-    first, second = tool.parse({"dataset": "sklearn/iris"}), tool.parse({"dataset": "sklearn/iris", "seed": 1})
+    first, second = (
+        tool.parse({"dataset": "sklearn/iris"}),
+        tool.parse({"dataset": "sklearn/iris", "final_fraction": 0.4}),
+    )
     ran = ToolStarted(call=ToolCall(id="c2", name="run_python", arguments={"code": "keep()"}))
     again = ToolStarted(call=ToolCall(id="c3", name="prepare_dataset", arguments=second))
     events: list[Event] = [prepared("c1", **first), ran, again]
@@ -182,7 +187,10 @@ def test_another_split_is_made_while_nothing_has_seen_the_first(
     tools: dict[str, FunctionTool], tmp_path: Path, backend: SandboxBackend
 ) -> None:
     tool = tools["prepare_dataset"]
-    first, second = tool.parse({"dataset": "sklearn/iris"}), tool.parse({"dataset": "sklearn/iris", "seed": 1})
+    first, second = (
+        tool.parse({"dataset": "sklearn/iris"}),
+        tool.parse({"dataset": "sklearn/iris", "final_fraction": 0.4}),
+    )
     events: list[Event] = [
         prepared("c1", **first),
         ToolStarted(call=ToolCall(id="c3", name="prepare_dataset", arguments=second)),
@@ -191,4 +199,4 @@ def test_another_split_is_made_while_nothing_has_seen_the_first(
 
     made = tool.run(second, context(tmp_path / "run", "c3", backend=backend, records=records))
 
-    assert [fact.seed for fact in made.facts if isinstance(fact, DatasetPrepared)] == [1]
+    assert [fact.rows["final"] for fact in made.facts if isinstance(fact, DatasetPrepared)] == [60]

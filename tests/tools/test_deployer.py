@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +28,22 @@ from ml_intern.core.sandbox import (
     SandboxBackend,
     SandboxSpec,
 )
-from ml_intern.publishing.bundle import Bundle
+from ml_intern.publishing.bundle import Bundle, write
 from ml_intern.tools import HubDeployer
-from publishing.samples import RUN, build_sample, sample_records
+from ml_intern.tools._evaluation import bundled
+from ml_intern.verification.source import source_digest
+from publishing.samples import (
+    DATASET,
+    RUN,
+    SOURCE,
+    TRAINED,
+    VERIFIED,
+    build_sample,
+    evaluated,
+    journal,
+    safetensors,
+    sample_records,
+)
 
 __all__ = ["hub"]
 
@@ -115,7 +129,8 @@ def test_the_tool_constructs_without_anything_and_declares_its_recovery() -> Non
     (tool,) = HubDeployer()
 
     spec = tool.spec
-    assert (spec.name, spec.effect, spec.recovery, spec.requires) == ("publish", "publish", "verify", ("evaluated",))
+    assert (spec.name, spec.effect, spec.recovery) == ("publish", "publish", "verify")
+    assert spec.requires == ("evaluated", "contract_kept")
     assert "context" not in str(spec.schema)
     assert len(spec.description.split()) < 190
 
@@ -170,9 +185,29 @@ def test_a_bundle_that_changed_after_the_evaluation_is_not_published(hub: Hub, t
     run = Run(tmp_path, hub=hub)
     (run.paths.bundle / "scaling.py").write_text("SCALE = 3.0\n")
 
-    with pytest.raises(ToolError, match="not the one that was evaluated last"):
+    with pytest.raises(ToolError, match="not the one that was evaluated and cannot be made again"):
         run.publish()
     assert not hub.exists("alice/flowers")
+
+
+def test_an_older_training_is_published_by_its_name_though_another_was_looked_at_since(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    verified = replace(VERIFIED, source_digest=source_digest(SOURCE))
+    older = replace(TRAINED, source_digest=verified.source_digest)
+    other = safetensors(fill=0.25)
+    newer = replace(older, call_id="train-2", weights_digest=hashlib.sha256(other).hexdigest())
+    for trained, weights in ((older, safetensors()), (newer, other)):
+        for name, content in SOURCE.items():
+            write(run.paths.call(trained.call_id) / "source" / name, content)
+        write(run.paths.outputs / trained.call_id / "model.safetensors", weights)
+    run.records = journal(DATASET, verified, older, newer)
+    first = bundled(run.context(), "train-1")
+    run.records = [*run.records, *journal(evaluated(first))[1:]]
+    bundled(run.context(), "train-2")  # as a query on selection does
+
+    observation = run.publish(training="train-1")
+
+    assert [one.bundle_digest for one in observation.facts if isinstance(one, Published)] == [first.digest]
 
 
 def test_invented_numbers_are_refused_before_anything_is_sent(hub: Hub, tmp_path: Path) -> None:
@@ -256,3 +291,20 @@ def test_the_example_really_runs_where_there_is_a_sandbox(hub: Hub, tmp_path: Pa
     run.sandboxes = backend
 
     assert run.publish().text.endswith("the card's example ran and printed:\n[2]")
+
+
+def test_without_settings_of_its_own_it_publishes_to_the_home_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_INTERN_HOME", str(tmp_path / "of-the-environment"))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    run = Run(tmp_path / "chosen")
+    (tool,) = HubDeployer()
+
+    published = tool.run(tool.parse(ARGUMENTS), replace(run.context(), home=tmp_path / "chosen"))
+
+    assert published.ok, published.text
+    assert (tmp_path / "chosen" / "hub" / "models" / "local" / "flowers").exists()
+    assert not (tmp_path / "of-the-environment").exists()

@@ -7,20 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from ml_intern.core.errors import ToolError
-from ml_intern.core.events import ToolFinished, ToolStarted
+from ml_intern.core.errors import SandboxError
+from ml_intern.core.events import RunStarted, ToolStarted
 from ml_intern.core.facts import NetworkVerified, Trained
 from ml_intern.core.live import Live, Metric, ToolOutput
-from ml_intern.core.messages import Observation, ToolCall
-from ml_intern.core.protocols import RunPaths, ToolContext
-from ml_intern.core.sandbox import SandboxBackend
+from ml_intern.core.messages import Observation
+from ml_intern.core.sandbox import Sandbox, SandboxBackend, SandboxSpec
 from ml_intern.tools.executor import PyTorchExecutor
-from support import MemoryJournal
+from support import Calls
 
 NETWORK = """
 import torch
@@ -72,36 +73,12 @@ save_model(network, "/output/model.safetensors")
 CHECK = {"class_name": "Net", "arguments": {"classes": 3}, "inputs": [{"shape": [8]}], "output_shape": [3]}
 
 
-class Bench:
-    """Calls tools as the engine does: what they prove goes into a journal that the next call sees."""
+class Bench(Calls):
+    """The executor, and the calls that most tests make."""
 
     def __init__(self, root: Path, backend: SandboxBackend) -> None:
         self.executor = PyTorchExecutor(use_gpu=False)
-        self.tools = {tool.spec.name: tool for tool in self.executor}
-        self.journal = MemoryJournal()
-        self.paths = RunPaths(root=root)
-        self.paths.workspace.mkdir(parents=True)
-        self.live: list[Live] = []
-        self.backend = backend
-
-    def call(self, name: str, **arguments: object) -> Observation:
-        tool = self.tools[name]
-        call = ToolCall(id=f"c{len(self.journal.records)}", name=name, arguments=tool.parse(arguments))
-        context = ToolContext(
-            run="run",
-            call_id=call.id,
-            paths=self.paths,
-            records=list(self.journal),
-            sandboxes=lambda: self.backend,
-            live=self.live.append,
-        )
-        self.journal.append(ToolStarted(call=call))
-        try:
-            observation = tool.run(call.arguments, context)
-        except ToolError as error:
-            observation = Observation(text=str(error), ok=False)
-        self.journal.append(ToolFinished(call=call, observation=observation))
-        return observation
+        super().__init__(root, backend, self.executor)
 
     def check(self, source: str = NETWORK) -> Observation:
         self.call("write_file", path="network.py", content=source)
@@ -132,7 +109,7 @@ def test_a_checked_network_trains_and_the_fact_says_what_was_seen(bench: Bench) 
 
     assert checked.ok, checked.text
     assert trained.ok, trained.text
-    (verified,), (fact,) = checked.facts, trained.facts
+    verified, fact = checked.facts[0], trained.facts[0]
     assert isinstance(verified, NetworkVerified)
     assert isinstance(fact, Trained)
     assert (fact.source_digest, fact.steps, fact.optimizer) == (verified.source_digest, 40, "AdamW")
@@ -257,7 +234,7 @@ def test_self_reported_numbers_are_taken_strictly(bench: Bench) -> None:
     good = bench.train(SCRIPT + say.format(text="{'accuracy': 0.5, 'name': 'x'}"))
     bad = bench.train(SCRIPT + say.format(text="[1]"))
 
-    (fact,) = good.facts
+    fact, *_ = good.facts
     assert isinstance(fact, Trained)
     assert fact.reported == {"accuracy": 0.5}
     assert bad.ok
@@ -274,7 +251,9 @@ def test_a_failing_script_is_explained_by_its_own_line_and_the_shapes_there(benc
 
     assert "exit status 1" in failed.text
     assert "mat1 and mat2 shapes cannot be multiplied" in failed.text
-    assert "x=float32[64, 5]" in failed.text
+    assert "x = float32[64, 5]" in failed.text
+    assert "Linear(in_features=8) wants 8 on the last axis, its input has 5" in failed.text
+    assert "Traceback" not in failed.text
 
 
 @pytest.mark.sandbox
@@ -362,7 +341,181 @@ def test_a_training_survives_the_death_of_its_agent_and_is_attached_to_again(
     bench.check()
     trained = bench.train(slow, steps=400)
 
-    (fact,) = trained.facts
+    fact, *_ = trained.facts
     assert isinstance(fact, Trained)
     assert (fact.call_id, fact.steps) == ("c6", 400)
     assert (claim.stat().st_ino, claim.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.sandbox
+def test_recovery_brings_a_training_with_a_nan_to_its_end_and_the_fact_tells_each_time(bench: Bench) -> None:
+    bench.check()
+    bench.call("write_file", path="train.py", content=SCRIPT)
+
+    trained = bench.call(
+        "train",
+        script="train.py",
+        network="network.py",
+        hyperparameters={"steps": 60, "nan_at": 30},
+        recover="auto",
+    )
+
+    assert trained.ok, trained.text
+    fact, *_ = trained.facts
+    assert isinstance(fact, Trained)
+    assert fact.steps == 60
+    (told,) = fact.recoveries
+    assert told.startswith("step 30: the loss is nan")
+    assert "learning rate times 1e-01, gradients clipped at" in told
+    assert any("[watch] step 30" in event.text for event in bench.live if isinstance(event, ToolOutput))
+
+
+@pytest.mark.sandbox
+def test_a_training_that_waits_for_nothing_is_ended_and_says_where_it_stands(bench: Bench) -> None:
+    bench.check()
+    wait = "    if step == 20:\n        __import__('threading').Event().wait()\n    loss.backward()"
+
+    ended = bench.train(SCRIPT.replace("    loss.backward()", wait), stall_seconds=2)
+
+    assert "It hangs: no step for" in ended.text
+    assert "after step 19, at" in ended.text
+    assert "/source/train.py:" in ended.text
+
+
+@pytest.mark.sandbox
+def test_weights_are_told_apart_by_the_state_of_the_training_that_they_hold(bench: Bench) -> None:
+    bench.check()
+    average = "ema = torch.optim.swa_utils.AveragedModel(network)\noptimizer = "
+    averaged = SCRIPT.replace("optimizer = ", average, 1).replace("(network, ", "(ema.module, ")
+    averaged = averaged.replace("    optimizer.step()", "    optimizer.step()\n    ema.update_parameters(network)")
+    best = SCRIPT.replace("save_model(", "0 and save_model(").replace(
+        "    optimizer.step()",
+        "    optimizer.step()\n    if step == 20: save_model(network, '/output/model.safetensors')",
+    )
+    foreign = SCRIPT.replace("save_model(network", "save_model(Net()")
+    written = SCRIPT.replace("save_model(", "for p in network.parameters(): p.data.mul_(3)\nsave_model(")
+    kept = "    optimizer.step()\n    if step == 30: kept = {n: t.clone() for n, t in network.state_dict().items()}"
+    restored = SCRIPT.replace("    optimizer.step()", kept)
+    restored = restored.replace("save_model(", "network.load_state_dict(kept)\nsave_model(")
+
+    reports = {
+        "last": bench.train(),
+        "average": bench.train(averaged),
+        "step 20": bench.train(best),
+        "step 30": bench.train(restored),
+        "merged": bench.train(foreign, saved_weights="merged"),
+    }
+    refused = [bench.train(script) for script in (foreign, written)]
+
+    states = {name: fact.weights_state for name, r in reports.items() for fact in r.facts if isinstance(fact, Trained)}
+    assert states == {name: name for name in reports}
+    assert ["is no state of the network that was trained" in one.text for one in refused] == [True, True]
+
+
+@pytest.mark.sandbox
+def test_hyperparameters_that_the_script_never_read_are_told_and_forged_lines_are_refused(bench: Bench) -> None:
+    bench.check()
+    forge = (
+        "\nimport os\nfor number in map(int, os.listdir('/proc/self/fd')):\n    try:\n"
+        '        number > 90 and os.write(number, b\'{"kind": "step", "optimizer": 0, "step": 99999, "n": 1}\\n\')\n'
+        "    except OSError:\n        pass\n"
+    )
+
+    trained = bench.train(epochs=3)
+    forged = bench.train(SCRIPT + forge)
+
+    assert "Never read by the script: epochs." in trained.text
+    assert "The network saw 2,560 samples." in trained.text
+    assert "not its own" in forged.text
+    assert not forged.ok
+
+
+@pytest.mark.sandbox
+def test_a_faulty_cell_is_explained_and_the_whole_traceback_is_kept(bench: Bench) -> None:
+    failed = bench.call("run_python", code="import torch\nx = torch.ones(2, 3)\ny = torch.ones(2, 4)\n(x + 1) @ y")
+
+    assert "Traceback" not in failed.text
+    assert "in <module>: (x + 1) @ y" in failed.text
+    assert "operands: y = float32[2, 4]; x = float32[2, 3]" in failed.text
+    assert "read_file calls/c0/output.log" in failed.text
+    assert "Traceback" in bench.call("read_file", path="calls/c0/output.log").text
+
+
+@pytest.mark.sandbox
+def test_an_error_in_a_loaders_worker_is_explained_by_what_happened_there(bench: Bench) -> None:
+    code = (
+        "import torch\nfrom torch.utils.data import DataLoader\n"
+        "def collate(rows):\n    rows = torch.stack(rows)\n    return rows.view(7, -1)\n"
+        "next(iter(DataLoader(torch.ones(4, 3), batch_size=2, num_workers=1, collate_fn=collate)))"
+    )
+
+    failed = bench.call("run_python", code=code)
+
+    assert "shape '[7, -1]' is invalid for input of size 6" in failed.text
+    assert "in collate: return rows.view(7, -1)" in failed.text
+    assert "hint: [7, -1] needs a multiple of 7 elements" in failed.text
+
+
+class Counting:
+    """Opens sessions of a backend and counts those that are open."""
+
+    def __init__(self, backend: SandboxBackend) -> None:
+        self._backend = backend
+        self.name = backend.name
+        self.check, self.start, self.reap = backend.check, backend.start, backend.reap
+        self.opened: list[Sandbox] = []
+        self.is_open = threading.Event()
+
+    def open(self, spec: SandboxSpec) -> Sandbox:
+        self.opened.append(self._backend.open(spec))
+        self.is_open.set()
+        return self.opened[-1]
+
+
+@pytest.mark.sandbox
+def test_a_session_is_opened_ahead_once_and_used_without_a_remark(bench: Bench) -> None:
+    counting = Counting(bench.backend)
+    bench.backend = counting
+    bench.journal.append(RunStarted(task="train", system="", model="gpt-4o", version="0"))
+    for name in ("a.py", "b.py"):
+        bench.call("write_file", path=name, content="x = 1")
+
+    shown = bench.call("run_python", code="import a; a.x").text
+    bench.executor.close()
+
+    assert (shown, len(counting.opened)) == ("→ 1", 1)
+
+
+@pytest.mark.sandbox
+def test_a_session_that_was_opened_ahead_and_never_used_is_closed(bench: Bench) -> None:
+    counting = Counting(bench.backend)
+    bench.backend = counting
+    bench.journal.append(RunStarted(task="train", system="", model="gpt-4o", version="0"))
+    bench.call("write_file", path="a.py", content="x = 1")
+
+    bench.executor.close()
+
+    with pytest.raises(SandboxError, match="closed"):
+        counting.opened[0].execute("1", timeout=1, on_output=print)
+
+
+@pytest.mark.sandbox
+def test_a_session_that_was_opened_ahead_is_replaced_when_its_data_are(bench: Bench) -> None:
+    counting = Counting(bench.backend)
+    bench.backend = counting
+    bench.journal.append(RunStarted(task="train", system="", model="gpt-4o", version="0"))
+    bench.call("write_file", path="a.py", content="x = 1")
+    counting.is_open.wait(60)
+    bench.paths.visible_data.rename(bench.paths.root / "old")
+    bench.paths.visible_data.mkdir()
+    (bench.paths.visible_data / "rows.txt").write_text("new", "utf-8")
+
+    assert bench.call("run_python", code="open('/data/rows.txt').read()").text.endswith("→ 'new'")
+    assert len(counting.opened) == 2
+
+
+def test_the_built_in_recipes_open_no_session_ahead(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, cast("SandboxBackend", None))
+    bench.journal.append(RunStarted(task="train", system="", model="rules", version="0"))
+
+    assert bench.call("write_file", path="a.py", content="x = 1").ok

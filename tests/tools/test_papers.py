@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from literature import pages, pdfs
-from literature.arxiv_server import VISION, Answer, ArXiv, serving
-from ml_intern.config import Settings
+from literature.arxiv_server import VISION, Answer, ArXiv, serving, settings
 from ml_intern.core.errors import ToolArgumentError, ToolError
+from ml_intern.core.followed import PaperSwept
 from ml_intern.core.protocols import RunPaths, ToolContext
 from ml_intern.tools import ArXivReader
 
@@ -24,7 +24,7 @@ def arxiv() -> Iterator[ArXiv]:
 
 @pytest.fixture
 def reader(arxiv: ArXiv, tmp_path: Path) -> Iterator[ArXivReader]:
-    reader = ArXivReader(Settings(home=tmp_path / "home", arxiv_endpoint=arxiv.base))
+    reader = ArXivReader(settings(tmp_path / "home", arxiv.base))
     yield reader
     reader.close()
     reader.close()
@@ -76,7 +76,11 @@ def test_an_overview_from_a_pdf_says_so_and_why_there_is_nothing_better(reader: 
 
     text = call(reader, "read_paper", paper="2101.00001")
 
-    assert "Source: PDF.\nNot used: HTML: the service answers 404.\nNote: This is plain text taken from a PDF" in text
+    assert (
+        "Source: PDF.\nNot used: HTML: the service answers 404.\nNot used: AR5IV: it does"
+        " not say which version it has, and this is version 2.\nNot used: TEX: the service answers 404.\n"
+        "Note: This was read from the places of words in a PDF" in text
+    )
 
 
 def test_a_section_is_quoted_with_its_place_and_as_data(reader: ArXivReader, arxiv: ArXiv) -> None:
@@ -143,7 +147,7 @@ def test_an_unknown_paper_is_an_error_the_model_can_act_on(reader: ArXivReader) 
 
 
 def test_without_a_connection_the_error_says_so(tmp_path: Path) -> None:
-    reader = ArXivReader(Settings(home=tmp_path, arxiv_endpoint="http://127.0.0.1:1"))
+    reader = ArXivReader(settings(tmp_path, "http://127.0.0.1:1"))
 
     with pytest.raises(ToolError, match="offline"):
         call(reader, "search_papers", query="patches")
@@ -164,17 +168,41 @@ def test_numbers_out_of_range_are_refused_before_anything_is_asked(
 
 
 def test_construction_neither_writes_nor_asks(arxiv: ArXiv, tmp_path: Path) -> None:
-    list(ArXivReader(Settings(home=tmp_path / "home", arxiv_endpoint=arxiv.base)))
+    list(ArXivReader(settings(tmp_path / "home", arxiv.base)))
 
     assert (arxiv.asked, list(tmp_path.iterdir())) == ([], [])
 
 
-def test_both_tools_read_only_may_be_repeated_and_cost_few_tokens() -> None:
+def test_a_sweep_quotes_facts_and_makes_the_run_follow_the_paper(reader: ArXivReader, arxiv: ArXiv) -> None:
+    facts = "We use 16x16 patches. The encoder has twelve layers and a hidden size of 768. We train for 7\nepochs."
+    arxiv.files["/html/2101.00001v2"] = pages.whole().replace(b"We train for 7\nepochs.", facts.encode())
+    sweep = next(tool for tool in reader if tool.spec.name == "sweep_paper")
+    context = ToolContext(run="r", call_id="c", paths=RunPaths(root=Path("unused")))
+
+    observation = sweep.run(sweep.parse({"paper": "2101.00001"}), context)
+
+    assert 'length of training (7):\n- "We train for 7 epochs." [section A]' in quoted(observation.text)
+    assert 'width (768): see "overall architecture"' in quoted(observation.text)  # its sentence stands there already
+    (swept,) = observation.facts
+    assert isinstance(swept, PaperSwept)
+    assert (swept.paper, swept.title, swept.source) == ("2101.00001v2", VISION.title, "html")
+    assert {point.name: (point.values, point.anchor) for point in swept.points if point.values} == {
+        "patch size": (("16",), "A"),
+        "depth": (("12",), "A"),
+        "width": (("768",), "A"),
+        "epochs": (("7",), "A"),
+    }
+
+
+def test_the_tools_read_only_may_be_repeated_and_cost_few_tokens() -> None:
     specs = [tool.spec for tool in ArXivReader()]
     characters = sum(len(spec.description) + len(json.dumps(spec.schema)) for spec in specs)
 
     assert [(spec.name, spec.effect, spec.recovery) for spec in specs] == [
+        ("ask_papers", "read", "repeat"),
         ("read_paper", "read", "repeat"),
+        ("related_papers", "read", "repeat"),
         ("search_papers", "read", "repeat"),
+        ("sweep_paper", "read", "repeat"),
     ]
-    assert characters < 450 * 3.5  # a token has about four characters of such text
+    assert characters < 800 * 3.5  # a token has about four characters of such text

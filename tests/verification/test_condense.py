@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_intern.verification.condense import condense, shorten
+from ml_intern.verification.condense import condense, explained, shorten
 
 TRACEBACK = """\
 Traceback (most recent call last):
@@ -55,3 +55,23 @@ def test_the_end_of_a_text_keeps_more_room_than_its_beginning() -> None:
     assert len(short) <= 200
     assert short.startswith("aaa")
     assert short.count("b") > short.count("a") > 0
+
+
+def test_an_explanation_stands_in_the_place_of_a_traceback_and_of_those_that_led_to_it() -> None:
+    chained = f"{TRACEBACK}\nDuring handling of the above exception, another exception occurred:\n\n{TRACEBACK}"
+    worker = TRACEBACK.replace("RuntimeError: mat1", "RuntimeError: Caught in worker.\nOriginal Traceback (most recent")
+
+    for trace in (TRACEBACK, chained, worker):
+        assert explained(f"epoch 1\n{trace}[explained]\nRuntimeError: sizes\nhint: transpose\n") == (
+            "epoch 1\nRuntimeError: sizes\nhint: transpose"
+        )
+
+
+def test_a_traceback_in_the_log_of_torch_keeps_its_first_and_last_line() -> None:
+    log = "E1124 19:06:30.396000 24 torch/_subclasses/fake_tensor.py:3090] [1/0] "
+    lines = ["failed to run meta for aten.mm", *TRACEBACK.splitlines()]
+
+    assert condense("\n".join(log + line for line in lines)).splitlines() == [
+        "failed to run meta for aten.mm",
+        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (2x64 and 32x10)",
+    ]

@@ -112,6 +112,12 @@ CASES: dict[str, tuple[str, str, str]] = {
     "file": ("open('vocabulary.json')", "", "no data"),
     "cuda": ("x.cuda()", "", "device=x.device"),
     "call": ("self.f(x, x)", "self.f = nn.Linear(8, 4)", "differ in number"),
+    "nothing": ("(lambda: None)().mean()", "", "does a forward lack its return?"),
+    "list": ("[x, x].mean()", "", "this is a list and no tensor"),
+    "parts": ("[a for a, b, c in [x.chunk(2)]][0]", "", "another number of parts than there are names"),
+    "selected": ("x.index_select(0, torch.tensor([2]))", "", "not below the size of the axis that it selects from"),
+    "topk": ("x.topk(9)[0]", "", "k must not be above its size"),
+    "split": ("x.split([4, 3], -1)[0]", "", "the parts [4, 3] must add up to 8"),
     "unknown": ("1 / 0", "", "ZeroDivisionError: division by zero"),
 }
 

@@ -167,8 +167,11 @@ def test_what_the_process_printed_last_is_shown_and_kept_whole(tmp_path: Path) -
 
     report = ask(Answers(exit_code=1, output=output), tmp_path)
 
-    assert report.text.endswith("the end")
+    said, _, pointer = report.text.rpartition("\n")
+    assert said.endswith("the end")
     assert report.traceback == output
+    assert pointer == f"(whole traceback: read_file calls/{tmp_path.name}/output.log)"
+    assert (tmp_path / "output.log").read_text("utf-8") == output
 
 
 def test_many_long_failures_fit_into_what_a_model_should_read(tmp_path: Path) -> None:
@@ -180,6 +183,7 @@ def test_many_long_failures_fit_into_what_a_model_should_read(tmp_path: Path) ->
     report = ask(backend, tmp_path)
 
     assert len(report.text) <= 1500
+    assert report.text.endswith("output.log)")
     assert report.text.startswith("Net (network.py) FAILED 12 checks of the forward pass.\n- check 0: x")
     assert report.traceback == "t" * 5000
 

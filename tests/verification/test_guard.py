@@ -105,17 +105,50 @@ def test_what_was_not_checked_as_a_whole_is_refused(session: Session) -> None:
     session.verify(NETWORK, "Net")
     session.run(PRELUDE)
     session.run("class Cell(network.Net): pass")
-    session.run("p = torch.ones(2, requires_grad=True)")
 
     answers = {
         "a class of the same file": session.run("train(network.Block())"),
         "torch's layers": session.run("train(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))"),
         "checked parts in another order": session.run("train(nn.Sequential(network.Block(), network.Block()))"),
         "a class in a cell": session.run("train(Cell())"),
-        "a raw tensor": session.run("p.sum().backward(); torch.optim.SGD([p], lr=1.0).step()"),
     }
 
     assert [name for name, answer in answers.items() if "UnverifiedNetwork" not in answer] == []
+
+
+def test_tensors_a_layer_alone_and_other_libraries_are_fitted_in_a_session_without_a_check(session: Session) -> None:
+    session.run(PRELUDE)
+    session.run("p = torch.ones(2, requires_grad=True)")
+    session.run("x = torch.randn(32, 4)")
+
+    answers = {
+        "a tensor": session.run("p.sum().backward(); torch.optim.SGD([p], lr=1.0).step(); p.tolist()"),
+        "a regression": session.run("train(nn.Linear(4, 1), steps=3)"),
+        "another library": session.run(
+            "from sklearn.linear_model import LogisticRegression as Line\nLine().fit(x.numpy(), x[:, 0].numpy() > 0)"
+        ),
+        "two layers": session.run("train(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)))"),
+    }
+
+    assert answers["a tensor"] == "[0.0, 0.0]"
+    assert answers["a regression"] == "'trained'"
+    assert answers["another library"].startswith("LogisticRegression")
+    assert "UnverifiedNetwork" in answers["two layers"]
+    assert "call check_network" in answers["two layers"]
+
+
+def test_samples_that_differ_are_counted_though_their_memory_is_filled_anew(session: Session) -> None:
+    session.run(PRELUDE)
+    session.run("net, data, buffer = network.Net(), torch.randn(40, 4), torch.empty(2, 4)")
+    session.run("for i in range(100): net(buffer.copy_(data[2 * (i % 20) :][:2]))")
+    session.run("for i in range(3): net(data[i : i + 1])")
+
+    counted = session.run(
+        "import gc\nseen = next(o for o in gc.get_objects() if type(o).__name__ == 'Batches')\n"
+        "seen.samples, seen.calls, seen.distinct()"
+    )
+
+    assert counted == "(203, 103, 40)"
 
 
 def test_wrappers_that_add_nothing_trained_are_allowed(session: Session) -> None:
@@ -175,7 +208,77 @@ def test_nan_in_a_session_is_stopped_and_placed(session: Session) -> None:
 
 
 def test_names_of_the_guards_own_files_stay_free_for_the_user(session: Session) -> None:
-    for name in ("watch", "guard", "frame_facts", "localise"):
+    for name in ("watch", "guard", "explained", "localise"):
         (session.paths.workspace / f"{name}.py").write_text("mine = 1\n", "utf-8")
 
-    assert session.run("import torch, watch, guard, frame_facts, localise; watch.mine + guard.mine") == "2"
+    assert session.run("import torch, watch, guard, explained, localise; watch.mine + guard.mine") == "2"
+
+
+def test_what_is_put_into_a_checked_network_from_outside_its_file_is_refused(session: Session) -> None:
+    session.verify(NETWORK, "Net")
+    session.run(PRELUDE)
+    changes = {
+        "a layer swapped": "net.blocks[0] = nn.Identity()",
+        "an inner layer swapped": "net.blocks[1].layer = nn.Linear(4, 4)",
+        "a head attached": "net.head = nn.Linear(4, 4)",
+        "a parameter attached": "net.gain = nn.Parameter(torch.ones(1))",
+        "forward replaced on the object": "net.forward = lambda x: net.blocks(x) * 2",
+        "forward replaced on a part": "net.blocks[0].forward = lambda x: x",
+        "forward replaced on the class": "network.Block.forward = lambda self, x: self.layer(x)",
+    }
+
+    answers = {name: session.run(f"net = network.Net()\n{change}\ntrain(net)") for name, change in changes.items()}
+
+    assert [name for name, answer in answers.items() if "UnverifiedNetwork" not in answer] == []
+    assert "head of Net was set outside the checked file" in answers["a head attached"]
+    assert "check_network" in answers["forward replaced on a part"]
+
+
+def test_freezing_moving_and_compiling_a_checked_network_are_no_change_of_it(session: Session) -> None:
+    session.verify(NETWORK, "Net")
+    session.run(PRELUDE)
+    session.run("net = network.Net().double().float().to('cpu'); net.blocks[0].requires_grad_(False)")
+
+    assert session.run("train(net)") == "'trained'"
+    assert session.run("import copy; train(copy.deepcopy(net))") == "'trained'"
+    assert session.run("net.compile(backend='eager'); train(net)") == "'trained'"
+
+
+BREAKING = """
+def break_at(what, when, steps=160):
+    torch.manual_seed(0)
+    net = network.Net(); optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4)
+    for step in range(1, steps + 1):
+        loss = net(torch.ones(2, 4)).square().mean()
+        if step == when and what == "loss": loss = loss * float("nan")
+        optimizer.zero_grad(); loss.backward()
+        if step == when and what == "state":
+            optimizer.state[net.blocks[1].layer.weight]["exp_avg"].fill_(float("nan"))
+        optimizer.step()
+    return "trained"
+"""
+
+
+def test_steps_that_pass_with_a_look_at_their_loss_only_are_named_all_the_same(session: Session) -> None:
+    session.verify(NETWORK, "Net")
+    session.run(PRELUDE + BREAKING)
+
+    in_loss = session.run("break_at('loss', 140)")
+    in_state = session.run("break_at('state', 140)")
+
+    assert "stopped at step 140: the loss is nan" in in_loss
+    assert "stopped at step 140: the update made parameters not finite (blocks.1.layer.weight)" in in_state
+    assert "exp_avg of blocks.1.layer.weight is not finite" in in_state
+
+
+def test_a_network_that_trained_under_the_watch_can_be_saved_whole_and_loaded(session: Session) -> None:
+    session.verify(NETWORK, "Net")
+    session.run(PRELUDE + "net = network.Net(); train(net)")
+
+    loaded = session.run(
+        "import io\nfile = io.BytesIO(); torch.save(net, file); file.seek(0)\n"
+        "again = torch.load(file, weights_only=False)\n"
+        "bool(torch.equal(again(torch.ones(2, 4)), net(torch.ones(2, 4))))"
+    )
+
+    assert loaded == "True"

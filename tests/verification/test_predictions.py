@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_intern.core.facts import TaskKind
 from ml_intern.core.sandbox import SandboxBackend
 from ml_intern.verification.forward import ForwardReport, Sample, check_forward
 from verification.networks import IMAGE, Case
@@ -117,6 +118,25 @@ def test_a_regression_wants_finite_numbers(
     backend: SandboxBackend, data: Path, tmp_path: Path, answer: str, passed: bool, says: str
 ) -> None:
     report = ask(backend, tmp_path, Sample(data=data, inputs=("image", "size")), answer)
+
+    assert report.passed == passed
+    assert says in report.text
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("task", "answer", "passed", "says"),
+    [
+        ("generation", "['cat ' + str(int(i)) for i in logits(network, rows).argmax(1)]", True, "answers real rows"),
+        ("generation", "logits(network, rows)[:, 0].tolist()", False, "the target is a text: give a str"),
+        ("segmentation", "(logits(network, rows)[:, None] > 0).long()", True, "answers real rows"),
+        ("segmentation", "logits(network, rows).argmax(1).tolist()", False, "the target is a mask: give whole numbers"),
+    ],
+)
+def test_texts_and_masks_are_wanted_where_they_are_to_be_made(
+    backend: SandboxBackend, data: Path, tmp_path: Path, task: TaskKind, answer: str, passed: bool, says: str
+) -> None:
+    report = ask(backend, tmp_path, Sample(data=data, inputs=("image", "size"), task=task), answer)
 
     assert report.passed == passed
     assert says in report.text

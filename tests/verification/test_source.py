@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml_intern.core.errors import ToolError
-from ml_intern.verification.source import MAX_FILE, source_digest, source_files, workspace_name
+from ml_intern.verification.source import MAX_FILE, defaults, source_digest, source_files, workspace_name
 
 
 def write(workspace: Path, **files: str) -> Path:
@@ -119,7 +119,7 @@ def test_links_to_files_and_through_folders_are_refused(tmp_path: Path) -> None:
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "network.py")
 
-    with pytest.raises(ToolError, match="no ordinary file"):
+    with pytest.raises(ToolError, match="not an ordinary file"):
         source_files(tmp_path, "network.py")
 
 
@@ -127,7 +127,7 @@ def test_a_file_may_have_one_mebibyte_and_no_byte_more(tmp_path: Path) -> None:
     write(tmp_path, fits="#" * MAX_FILE, large="#" * (MAX_FILE + 1))
 
     assert len(source_files(tmp_path, "fits.py")["fits.py"]) == MAX_FILE
-    with pytest.raises(ToolError, match="over 1 MiB"):
+    with pytest.raises(ToolError, match="at most 1 MiB"):
         source_files(tmp_path, "large.py")
 
 
@@ -186,3 +186,13 @@ def test_the_digest_depends_on_names_and_contents_and_on_nothing_else() -> None:
     ]
     assert source_digest(dict(reversed(files.items()))) == digests[0]
     assert len(set(digests)) == len(digests)
+
+
+def test_plain_defaults_of_a_constructor_are_read_and_computed_ones_left_out() -> None:
+    code = b"class Other:\n    def __init__(self, depth=9): ...\n\n\nclass Net:\n"
+    code += (
+        b"    def __init__(self, classes, depth=4, norm='pre', widths=(1, 2), *, heads, dropout=0.1, size=2 * 2): ..."
+    )
+
+    assert defaults(code, "Net") == {"depth": 4, "norm": "pre", "dropout": 0.1}
+    assert defaults(code, "Absent") == {}

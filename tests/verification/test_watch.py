@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import math
@@ -13,6 +14,7 @@ import pytest
 
 from ml_intern import verification
 from ml_intern.core.live import Metric
+from ml_intern.verification.sealed import Seal, key_of
 from ml_intern.verification.watch import MAX_LINE, MAX_POINTS, Point, WatchLine, metric, read, summarize
 
 
@@ -71,7 +73,7 @@ def test_numbers_that_are_not_finite_and_control_characters_are_left_out() -> No
     told = line(kind="diverged", optimizer=0, step=1, reason="\x1b[2Jgone", where=None, trail=[1.0, "nan"])
 
     assert point == Point(optimizer=0, step=1, values={"learning_rate": 1.0})
-    assert summarize([told]).diverged == "at step 1,  [2Jgone. Losses: 1 → nan."
+    assert summarize([told]).diverged == "at step 1, gone. Losses: 1 → nan."
 
 
 def test_a_divergence_counts_unless_the_training_went_on_with_finite_losses() -> None:
@@ -107,9 +109,9 @@ def test_a_second_optimizer_has_metrics_of_its_own() -> None:
 
 @pytest.fixture(scope="module")
 def inside() -> ModuleType:
-    """The watch that runs in the sandbox; without torch its rule for spikes can be asked."""
-    file = Path(verification.__file__).parent / "probes" / "guard" / "watch.py"
-    spec = importlib.util.spec_from_file_location("inside_watch", file)
+    """The rules of the watch that runs in the sandbox; they need no torch."""
+    file = Path(verification.__file__).parent / "probes" / "guard" / "rules.py"
+    spec = importlib.util.spec_from_file_location("inside_rules", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -145,3 +147,90 @@ def test_healthy_trainings_raise_no_alarm(inside: ModuleType) -> None:
         alarms += any(history.spike(loss) for loss in falling(seed))
 
     assert alarms == 0
+
+
+def test_noise_near_zero_is_no_spike_and_a_jump_back_to_the_start_is_one(inside: ModuleType) -> None:
+    noise = random.Random(3)
+    history = inside.LossHistory()
+    losses = [2.3 * math.exp(-n / 20) for n in range(200)] + [1e-4 * math.exp(noise.gauss(0, 3)) for _ in range(500)]
+
+    assert [loss for loss in losses if history.spike(loss)] == []
+    assert [history.spike(1.5) is not None for _ in range(3)] == [False, False, True]
+
+
+def test_a_loss_that_does_not_move_is_a_plateau_and_one_that_rises_diverges(inside: ModuleType) -> None:
+    noise = random.Random(0)
+    flat, rising, falls = inside.Trend(), inside.Trend(), inside.Trend()
+
+    told = [flat.add(2.3 + noise.gauss(0, 0.05)) for _ in range(400)]
+    climbs = [rising.add(1.0 + n / 50) for n in range(400)]
+
+    assert {name for name, _ in filter(None, told)} == {"plateau"}
+    assert {name for name, _ in filter(None, climbs)} >= {"divergence"}
+    assert [falls.add(loss) for loss in falling(5) if falls.add(loss)] == []
+
+
+def test_a_gradient_of_nothing_is_told_after_a_while_unless_the_loss_is_nothing_too(inside: ModuleType) -> None:
+    dead, done = inside.Gradients(), inside.Gradients()
+
+    assert [n for n in range(30) if dead.add(0.0, 1.0)] == [19]
+    assert [n for n in range(30) if done.add(0.0, 0.0)] == []
+
+
+def test_memory_that_grows_with_every_step_is_foretold_and_a_start_is_not(inside: ModuleType) -> None:
+    growing, steady = inside.Memory(8 << 30), inside.Memory(8 << 30)
+
+    grows = [growing.add(n, (1 << 30) + n * (20 << 20)) for n in range(1, 60)]
+    starts = [steady.add(n, (1 << 30) + min(n, 8) * (200 << 20)) for n in range(1, 200)]
+
+    assert any(grows)
+    assert not any(starts)
+
+
+def test_activations_that_grow_a_thousandfold_are_told_with_their_module(inside: ModuleType) -> None:
+    activations = inside.Activations()
+
+    assert activations.add({"head": 2.0, "blocks.0": 3.0}) is None
+    assert activations.add({"head": 2.0, "blocks.0": 4e4})[1].startswith("the output of blocks.0 has grown")
+
+
+def test_steps_are_those_of_the_end_and_each_rank_counts_for_itself() -> None:
+    end = line(kind="end", optimizer=0, name="SGD", steps=9, device="cpu", watch_seconds=0.1, rank=1)
+
+    summary = summarize([step(4, 2.0), line(kind="step", optimizer=0, step=99999, loss=1.0, rank=1), end])
+
+    assert (summary.steps, summary.optimizer) == (9, "SGD")
+
+
+def test_ranks_that_wait_for_each_other_are_told_with_where_each_stands() -> None:
+    first = line(kind="stall", rank=0, step=3, seconds=9.0, stack=["c10d.py:3 all_reduce"], waits=True)
+    second = line(kind="stall", rank=1, step=3, seconds=9.0, stack=["train.py:8 main"], waits=True)
+
+    summary = summarize([step(3, 1.0), first, second])
+
+    assert summary.hangs
+    assert summary.stalled == (
+        "rank 0: no step for 9 s after step 3, at c10d.py:3 all_reduce; "
+        "rank 1: no step for 9 s after step 3, at train.py:8 main"
+    )
+    assert not summarize([first, step(4, 1.0)]).hangs
+
+
+def sealed(key: str, number: int, **fields: object) -> str:
+    content = json.dumps({**fields, "n": number})
+    return f"{content}\t{hashlib.blake2b(content.encode(), key=key.encode(), digest_size=16).hexdigest()}"
+
+
+def test_lines_without_the_seal_or_told_twice_are_counted_and_dropped(tmp_path: Path) -> None:
+    key = key_of(tmp_path)
+    seal = Seal(key)
+    genuine = sealed(key, 1, kind="step", optimizer=0, step=1)
+
+    assert seal.open(genuine).startswith('{"kind": "step"')
+    assert [seal.open(forged) for forged in (genuine, '{"kind": "step"}', sealed("other", 2, kind="step"))] == [
+        "",
+        "",
+        "",
+    ]
+    assert seal.broken == 3
+    assert key_of(tmp_path) == key

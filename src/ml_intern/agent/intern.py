@@ -6,7 +6,7 @@ import math
 import os
 import re
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,23 +17,31 @@ from ml_intern.agent.prompt import SYSTEM
 from ml_intern.config import Settings
 from ml_intern.core.budget import Budget
 from ml_intern.core.errors import ConfigError, JournalError
-from ml_intern.core.events import EXIT_STATUS, Event, Outcome, Record, RunReopened, RunStarted
-from ml_intern.core.facts import Fact
-from ml_intern.core.folds import all_facts, started
+from ml_intern.core.events import EXIT_STATUS, CheckWaived, Event, Outcome, Record, RunReopened, RunStarted
+from ml_intern.core.facts import Fact, PackagesInstalled
+from ml_intern.core.folds import all_facts, facts, started, waivers
 from ml_intern.core.live import Watcher, ignore
-from ml_intern.core.messages import Effect, Observation, ToolSpec
+from ml_intern.core.messages import Effect, Observation, ToolCall, ToolSpec
 from ml_intern.core.protocols import ChatModel, Gate, RunPaths, Tool, ToolContext
 from ml_intern.core.sandbox import SandboxBackend
 from ml_intern.core.version import VERSION
 from ml_intern.engine import folds, loop
 from ml_intern.engine.completion import ContractMet
 from ml_intern.engine.harness import Harness
+from ml_intern.journal import restoring
 from ml_intern.journal.runs import DATABASE, find_run, is_alive, new_run, outcome_of
+from ml_intern.journal.snapshots import Snapshots
 from ml_intern.journal.sqlite import SqliteJournal
 from ml_intern.llm import names
+from ml_intern.sandboxes import layers, plain
 from ml_intern.sandboxes.choose import choose
+from ml_intern.sandboxes.connected import Connected
+from ml_intern.sandboxes.egress import Gateway, policy_of
+from ml_intern.sandboxes.layered import Layered
 from ml_intern.tools import FunctionTool, Toolset
-from ml_intern.tools.contract import ContractTools
+from ml_intern.tools._overruled import OVERRULED
+from ml_intern.tools._own_metric import keep_metric, own_metric_file
+from ml_intern.tools.contract import ContractTools, fixed_point
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,120}", re.ASCII)
 
@@ -70,7 +78,15 @@ class InternAgent:
         max_tokens: int | None = None,
         max_seconds: float | None = None,
         approve: Collection[str] = (),
+        allow: Collection[str] = (),
         sandbox: str | SandboxBackend | None = None,
+        accepts_risk: bool = False,
+        seeds: int = 1,
+        metric: str | None = None,
+        control: bool = False,
+        overrule: Mapping[str, str] | None = None,
+        waive: Mapping[str, str] | None = None,
+        egress: Sequence[str] = (),
         home: Path | None = None,
         watcher: Watcher = ignore,
     ) -> None:
@@ -79,31 +95,41 @@ class InternAgent:
         Args:
             model: a name (`gpt-4o`, `anthropic:claude-…`, `rules`, an endpoint), or a chat model; `auto` takes the
                 first provider whose key is set, else the built-in recipes.
-            tools: what the model may call besides the contract; None means the four built-in ones.
+            tools: what the model may call besides the contract; None means the built-in ones.
             max_iterations: requests to the model.
             max_usd: US dollars for the model; a model without a known price is then refused.
             max_tokens: tokens in and out.
             max_seconds: wall-clock seconds.
             approve: effects (`execute`, `spend`, `publish`) or names of tools that wait for a person's yes.
+            allow: names of tools that ask for a yes of themselves, such as `install`, and need none.
             sandbox: a backend, or its name; None follows `ML_INTERN_SANDBOX`, else takes the strongest that works.
+            accepts_risk: that code may run without any sandbox, where `sandbox` is `none`.
+            seeds: trainings, of different seeds, that a score shall rest on; more than one gives mean and interval.
+            metric: `file.py:function`, a metric of your own that stands first; it is copied into the run.
+            control: train once more on permuted labels at each evaluation: the score must fall to chance.
+            overrule: checks of data or findings about a model that shall stop no publication, each with the reason.
+            waive: why a check may fail, by its name; the card says so.
+            egress: hosts that code in sessions and trainings may read from, by GET and HEAD through the host.
             home: where runs are kept; None follows `ML_INTERN_HOME`, else `~/.ml-intern`.
             watcher: is called with streamed text, output and metrics.
 
         Raises:
             ConfigError: a name is unknown, a key is missing, a limit makes no sense, or tools do not fit together.
         """
-        settings = Settings.load(os.environ)
-        self._settings = replace(settings, home=home.expanduser()) if home else settings
+        self._settings = _settings(home)
         self._model = names.load(model, self._settings.environment) if isinstance(model, str) else model
         self._toolsets, self._tools = _collect([ContractTools(), *(_default_tools() if tools is None else tools)])
-        self._gates = _gates(self._tools.values())
         self._budget = _budget(max_iterations, max_usd, max_tokens, max_seconds)
-        self._approve = _approvals(approve, self._tools)
-        self._sandbox = sandbox or self._settings.sandbox
+        self._approve, self._allow = _approvals(approve, self._tools), frozenset(allow)
+        self._sandbox, self._accepts_risk = sandbox or self._settings.sandbox, accepts_risk
+        plain.demand_acceptance(self._sandbox, accepts_risk=accepts_risk)  # now, not when the first code runs
         self._backend: SandboxBackend | None = None
-        self._watcher = watcher
-        self._cancelled = threading.Event()
-        self.last_run = ""
+        self._seeds, self._control = _at_least_one(seeds), control
+        self._allowed, self._waive = _reasons(overrule or {}), dict(waive or {})
+        self._gates, self._metric = _gates(self._tools.values()), own_metric_file(metric) if metric else None
+        self._policy = policy_of(egress, self._settings.hub_token)
+        self._opening, self._cancelled = threading.Lock(), threading.Event()
+        self._watcher, self.last_run = watcher, ""
 
     @property
     def tool_specs(self) -> tuple[ToolSpec, ...]:
@@ -135,9 +161,11 @@ class InternAgent:
         directory = self._settings.runs / name
         if (directory / DATABASE).exists():
             raise ConfigError(f"the run {name!r} exists; resume it, or choose another name")
-        opening = RunStarted(task=task, system=SYSTEM, model=self._model.label, version=VERSION)
+        hosts = ", ".join(host.name for host in self._policy.hosts)
+        system = f"{SYSTEM}\nCode in a session or training may read (GET, HEAD) from: {hosts}." if hosts else SYSTEM
+        opening = RunStarted(task=task, system=system, model=self._model.label, version=VERSION)
         self.last_run = name
-        return self._carry_on(directory, lambda _: [opening])
+        return self._carry_on(directory, lambda records: [opening, *_new_waivers(self._waive, records)])
 
     def resume(self, run: str) -> Iterator[Record]:
         """Carry a run on where its journal ends; one that ended unfinished is reopened.
@@ -148,7 +176,7 @@ class InternAgent:
         """
         directory = find_run(self._settings.runs, run)
         self.last_run = directory.name
-        return self._carry_on(directory, _reopening)
+        return self._carry_on(directory, lambda records: [*_reopening(records), *_new_waivers(self._waive, records)])
 
     def result(self, run: str) -> RunResult:
         """Say how a run stands."""
@@ -178,15 +206,22 @@ class InternAgent:
         try:
             for folder in (paths.workspace, paths.visible_data, paths.outputs):
                 folder.mkdir(parents=True, exist_ok=True)
+            if self._metric is not None:
+                keep_metric(self._metric, paths)
         except OSError as error:
             raise JournalError(
                 f"{directory} cannot be created: {error}; free disk space or set ML_INTERN_HOME"
             ) from error
+        gateway = Gateway(paths.root / "egress", self._policy, paths.root / "egress.jsonl")
         try:
             with SqliteJournal(directory / DATABASE, writer=True) as journal:
+                if self._policy.hosts:
+                    gateway.start()
+                restoring.finish(paths, journal)
                 yield from loop.run(self._harness(run, paths), journal, opening(list(journal)))
         finally:
             self.close()
+            gateway.close()
 
     def _harness(self, run: str, paths: RunPaths) -> Harness:
         def context(call_id: str, records: Sequence[Record]) -> ToolContext:
@@ -195,11 +230,16 @@ class InternAgent:
                 call_id=call_id,
                 paths=paths,
                 records=records,
-                sandboxes=self._open_backend,
+                sandboxes=lambda: _layered(self._connected(paths), paths, records),
                 live=self._watcher,
                 cancelled=self._cancelled.is_set,
+                seeds=self._seeds,
+                control=self._control,
+                allowed=self._allowed,
+                home=self._settings.home,
             )
 
+        snapshots = Snapshots(paths.snapshots)
         return Harness(
             model=self._model,
             tools=self._tools,
@@ -208,22 +248,50 @@ class InternAgent:
             budget=self._budget,
             context=context,
             approve=self._approve,
+            allow=self._allow,
+            question=fixed_point if self._approve else _never,
             live=self._watcher,
+            snapshot=lambda: snapshots.take(paths.workspace),
             cancelled=self._cancelled.is_set,
         )
 
     def _open_backend(self) -> SandboxBackend:
         """Choose the backend at its first use, and clean up what dead agents left behind."""
-        if self._backend is None:
-            chosen = choose(self._sandbox, self._settings) if isinstance(self._sandbox, str) else self._sandbox
-            chosen.reap(self._is_in_use)
-            self._backend = chosen
-        return self._backend
+        with self._opening:  # a session may be opened in the background
+            if self._backend is None:
+                chosen = self._named_backend(self._sandbox) if isinstance(self._sandbox, str) else self._sandbox
+                chosen.reap(self._is_in_use)
+                self._backend = chosen
+            return self._backend
+
+    def _named_backend(self, name: str) -> SandboxBackend:
+        return choose(name, self._settings, accepts_risk=self._accepts_risk)
+
+    def _connected(self, paths: RunPaths) -> SandboxBackend:
+        backend = self._open_backend()
+        return Connected(backend, paths.root / "egress") if self._policy.hosts else backend
 
     def _is_in_use(self, run: str) -> bool:
         """Whether a run's sandboxes must stay: it is carried on, or is kept in another home and none of ours."""
         directory = self._settings.runs / run
         return not directory.exists() or is_alive(directory)
+
+
+def _layered(backend: SandboxBackend, paths: RunPaths, records: Sequence[Record]) -> SandboxBackend:
+    """Give the backend with the packages that the run has installed last."""
+    installed = facts(records, PackagesInstalled)
+    return Layered(backend, layers.folder(paths, installed[-1].layer)) if installed else backend
+
+
+def _settings(home: Path | None) -> Settings:
+    settings = Settings.load(os.environ)
+    return replace(settings, home=home.expanduser()) if home else settings
+
+
+def _never(call: ToolCall, context: ToolContext) -> str:
+    """Ask nobody: where nothing waits for a person, none is there; what departs is on the card all the same."""
+    del call, context
+    return ""
 
 
 def _reopening(records: Sequence[Record]) -> list[Event]:
@@ -233,6 +301,14 @@ def _reopening(records: Sequence[Record]) -> list[Event]:
     if last is None or last.outcome == "done":
         return []
     return [RunReopened(reason=f"The run had stopped ({last.text or last.outcome}). Go on with the task.")]
+
+
+def _new_waivers(waive: Mapping[str, str], records: Sequence[Record]) -> list[Event]:
+    """Give the events of what the person waives now; what an earlier life of the run heard is not said again."""
+    known, last = waivers(records), folds.finished(records)
+    if last is not None and last.outcome == "done":
+        return []
+    return [CheckWaived(check=name, reason=why) for name, why in waive.items() if known.get(name) != why]
 
 
 def _default_tools() -> list[Given]:
@@ -274,6 +350,21 @@ def _gates(tools: Collection[Tool]) -> dict[str, Gate]:
     if unknown := sorted(set(wanted) - set(known)):
         raise ConfigError(f"tool {wanted[unknown[0]]!r} requires unknown gates: {', '.join(unknown)}")
     return {name: cast("Callable[[], Gate]", plugins.load("gates", name))() for name in wanted}
+
+
+def _reasons(overrule: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse what is no check, and a yes without a reason."""
+    if unknown := sorted(set(overrule) - OVERRULED):
+        raise ConfigError(f"nothing called {unknown[0]!r} can be allowed; known: {', '.join(sorted(OVERRULED))}")
+    if bare := sorted(name for name, reason in overrule.items() if not reason.strip()):
+        raise ConfigError(f"{bare[0]!r} is allowed only with a reason")
+    return dict(overrule)
+
+
+def _at_least_one(seeds: int) -> int:
+    if seeds < 1:
+        raise ConfigError(f"seeds must be a number of trainings, at least 1, not {seeds}")
+    return seeds
 
 
 def _budget(iterations: int, usd: float | None, tokens: int | None, seconds: float | None) -> Budget:

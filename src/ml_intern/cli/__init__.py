@@ -11,10 +11,10 @@ from typing import TextIO
 
 from ml_intern.cli.crash import write_crash
 from ml_intern.cli.invocation import Invocation, VerbFunction
-from ml_intern.cli.neutral import one_line
 from ml_intern.cli.parser import build_parser
 from ml_intern.cli.statuses import BROKEN_PIPE, INTERRUPTED, UNEXPECTED, status_of
 from ml_intern.cli.terminal import Terminal
+from ml_intern.core.neutral import one_line
 
 __all__ = ["main"]
 

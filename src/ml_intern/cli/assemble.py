@@ -9,6 +9,7 @@ from typing import cast
 from ml_intern import plugins
 from ml_intern.agent import InternAgent
 from ml_intern.agent.intern import Given
+from ml_intern.cli.checking import waivers
 from ml_intern.cli.options import AgentOptions
 from ml_intern.core.live import Watcher
 from ml_intern.core.protocols import ChatModel
@@ -29,7 +30,15 @@ def assemble(options: AgentOptions, *, home: Path, watcher: Watcher) -> InternAg
         max_tokens=options.max_tokens,
         max_seconds=options.max_seconds,
         approve=options.approve,
+        allow=("install",) if options.allow_install else (),
         sandbox=options.sandbox,
+        accepts_risk=options.i_accept_the_risk is True,
+        seeds=1 if options.seeds is None else options.seeds,
+        metric=options.metric,
+        control=bool(options.control),
+        overrule=options.overrule,
+        waive=waivers(options.waive, options.waive_because),
+        egress=options.egress,
         home=home,
         watcher=watcher,
     )
@@ -46,15 +55,17 @@ def _model(name: str) -> str | ChatModel:
 
 def _tools(options: AgentOptions) -> list[Given] | None:
     """Make the tools that were asked for; None means the built-in ones as they are."""
-    if not options.tool and options.gpu is None:
+    if not options.tool and options.gpu is None and options.recover is None:
         return None
     chosen = options.tool or tuple(plugins.names("tools"))
-    return [_made(plugins.load("tools", name), name, options.gpu) for name in chosen]
+    return [_made(plugins.load("tools", name), name, options) for name in chosen]
 
 
-def _made(loaded: object, name: str, gpu: bool | None) -> Given:
+def _made(loaded: object, name: str, options: AgentOptions) -> Given:
     """Construct a class of tools; a function or a finished tool stays as it is."""
     if not isinstance(loaded, type):
         return cast("Given", loaded)
     maker = cast("Callable[..., Given]", loaded)
-    return maker(use_gpu=gpu) if name == "executor" and gpu is not None else maker()
+    chosen = {"use_gpu": options.gpu, "recover": options.recover}
+    given = {key: value for key, value in chosen.items() if value is not None}
+    return maker(**given) if name == "executor" else maker()

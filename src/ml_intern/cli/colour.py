@@ -9,9 +9,9 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElap
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from ml_intern.cli.neutral import neutral
 from ml_intern.cli.plain import progress_text
 from ml_intern.cli.shown import Chunk, Line, Progress, ProgressEnded, Shown, Style
+from ml_intern.core.neutral import neutral
 
 STYLES: dict[Style, str] = {
     "title": "bold",

@@ -14,7 +14,7 @@ from ml_intern.config import Settings
 from ml_intern.core.errors import ConfigError, SandboxError
 from ml_intern.core.sandbox import Availability
 from ml_intern.llm import names
-from ml_intern.sandboxes.choose import choose
+from ml_intern.sandboxes.choose import STRENGTH, choose
 
 _GIBIBYTE = 1 << 30
 _DISK_NEEDED = 10 * _GIBIBYTE
@@ -42,11 +42,16 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
 
 
 def sandboxes(settings: Settings) -> Iterator[Finding]:
-    """Really start every backend that is known."""
+    """Really start every backend that is known, the strongest first; say last which one `auto` takes."""
+    strongest = None
     for name in plugins.names("sandboxes"):
         availability = _check(name, settings)
-        lacks = f"; lacks: {', '.join(availability.lacks)}" if availability.lacks else ""
-        yield Finding(topic="sandbox", name=name, ok=availability.works, detail=availability.detail + lacks)
+        never = f"; never protects from: {', '.join(availability.unprotected)}" if availability.unprotected else ""
+        yield Finding(topic="sandbox", name=name, ok=availability.works, detail=availability.detail + never)
+        if strongest is None and availability.works and name in STRENGTH:
+            strongest = name
+    taken = f"takes {strongest}, the strongest that works here" if strongest else "finds none that works here"
+    yield Finding(topic="sandbox", name="auto", ok=strongest is not None, detail=taken)
 
 
 def _check(name: str, settings: Settings) -> Availability:

@@ -23,6 +23,7 @@ from ml_intern.journal.runs import new_run, outcome_of
 def start(task: str, options: AgentOptions, output: Output, invocation: Invocation) -> int:
     """Begin a run of `task` and follow it; gives the exit status."""
     surface = _surface(output, invocation)
+    _warn(options, invocation)
     agent = assemble(options, home=invocation.settings.home, watcher=surface.live)
     run = new_run(task, now=datetime.now(UTC))
     records = agent.stream(task, run=run)
@@ -39,10 +40,19 @@ def go_on(directory: Path, options: AgentOptions, output: Output, invocation: In
         return status_for("done")
     options = options.over(remembered(directory))
     surface = _surface(output, invocation)
+    _warn(options, invocation)
     agent = assemble(options, home=invocation.settings.home, watcher=surface.live)
     records = agent.resume(directory.name)
     surface.opened(directory.name, directory, history)
     return _Following(agent, surface, invocation, directory, options).to_its_end(records, can_ask=output != "json")
+
+
+def _warn(options: AgentOptions, invocation: Invocation) -> None:
+    """Say what is risked, where it is accepted; where it is not, the agent refuses."""
+    if (options.sandbox or invocation.settings.sandbox) == "none" and options.i_accept_the_risk:
+        from ml_intern.sandboxes.plain import WARNING  # noqa: PLC0415 - seldom
+
+        invocation.terminal.note(f"ml-intern: WARNING: {WARNING}")
 
 
 class _Following:

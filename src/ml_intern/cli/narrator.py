@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from ml_intern.cli.neutral import one_line
 from ml_intern.cli.shown import Chunk, Line, Progress, ProgressEnded, Shown, Style
 from ml_intern.cli.summary import end_lines, fact_lines
 from ml_intern.core.events import (
     ApprovalAnswered,
     ApprovalAsked,
+    CheckWaived,
     Event,
     GateDecided,
     ModelAsked,
@@ -24,9 +24,11 @@ from ml_intern.core.events import (
     RunStarted,
     ToolFinished,
     ToolStarted,
+    WorkspaceRestored,
 )
 from ml_intern.core.live import Live, Metric, ModelText, ToolOutput
 from ml_intern.core.messages import ToolCall
+from ml_intern.core.neutral import one_line
 
 WIDTH = 200
 """Characters of one shown line of output."""
@@ -34,7 +36,9 @@ OUTPUT_LINES = 40
 """Lines of output shown of one call; the whole of it is in the run's folder."""
 
 _OfCall: TypeAlias = GateDecided | ApprovalAsked | ApprovalAnswered | ToolStarted | ToolFinished
-_OfRun: TypeAlias = RunStarted | ModelAsked | ModelReplied | Nudged | RunFinished | RunReopened
+_OfRun: TypeAlias = (
+    RunStarted | ModelAsked | ModelReplied | Nudged | WorkspaceRestored | RunFinished | RunReopened | CheckWaived
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,12 +99,12 @@ class Narrator:
             case ModelReplied(reply=reply):
                 if reply.text and not self._streamed:
                     yield from (Line(text=line, style="model") for line in reply.text.splitlines())
-            case Nudged():
-                yield from _block(f"runtime objects ({event.reason}): ", event.text, style="bad", lines=6)
+            case Nudged() | WorkspaceRestored():
+                yield from _told(event)
             case RunFinished():
                 yield from self._finished(event)
-            case RunReopened():
-                yield Line(text=f"goes on: {event.reason}", style="note")
+            case RunReopened() | CheckWaived():
+                yield _by_the_person(event)
             case _:
                 assert_never(event)
 
@@ -176,6 +180,23 @@ class Narrator:
         yield from end_lines(self._records, event.outcome)
         if event.text and event.text != words:
             yield from _block("  ", event.text, style="plain", lines=12)
+
+
+def _by_the_person(event: RunReopened | CheckWaived) -> Line:
+    text = f"goes on: {event.reason}" if isinstance(event, RunReopened) else _waived(event)
+    return Line(text=text, style="note")
+
+
+def _waived(event: CheckWaived) -> str:
+    return f"waived by the person: {event.check}, because {event.reason}"
+
+
+def _told(event: Nudged | WorkspaceRestored) -> Iterator[Line]:
+    """Show what the model is told from outside the conversation."""
+    if isinstance(event, Nudged):
+        yield from _block(f"runtime objects ({event.reason}): ", event.text, style="bad", lines=6)
+    else:
+        yield from _block(f"workspace as before {event.call_id}: ", event.text, style="note", lines=3)
 
 
 def find_call(records: Sequence[Record], call_id: str) -> ToolCall | None:

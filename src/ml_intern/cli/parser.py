@@ -8,7 +8,26 @@ from pathlib import Path
 from ml_intern import __version__
 from ml_intern.cli.invocation import Verb
 from ml_intern.cli.statuses import MEANINGS
-from ml_intern.cli.verbs import answer, demo, doctor, export, resume, run, runs, sandbox, show
+from ml_intern.cli.verbs import (
+    answer,
+    bench,
+    check,
+    clean,
+    collect,
+    demo,
+    docs,
+    doctor,
+    export,
+    papers,
+    resume,
+    rollback,
+    run,
+    runs,
+    sandbox,
+    show,
+    verify,
+    watch,
+)
 
 VERBS: tuple[Verb, ...] = (
     run.VERB,
@@ -21,6 +40,15 @@ VERBS: tuple[Verb, ...] = (
     doctor.VERB,
     sandbox.VERB,
     export.VERB,
+    check.VERB,
+    bench.VERB,
+    collect.VERB,
+    rollback.VERB,
+    clean.VERB,
+    papers.VERB,
+    docs.VERB,
+    watch.VERB,
+    verify.VERB,
 )
 
 

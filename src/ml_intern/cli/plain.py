@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO, assert_never
 
-from ml_intern.cli.neutral import neutral
 from ml_intern.cli.shown import Chunk, Line, Progress, ProgressEnded, Shown, measured
+from ml_intern.core.neutral import neutral
 
 
 class PlainPrinter:

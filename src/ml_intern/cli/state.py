@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ml_intern.cli.neutral import one_line
+from ml_intern.core.neutral import one_line
 from ml_intern.journal.runs import RunInfo
 
 

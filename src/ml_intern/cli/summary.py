@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
-from ml_intern.cli.shown import Line
+from ml_intern.cli.shown import Line, Style
 from ml_intern.core.budget import spent
 from ml_intern.core.events import Outcome, Record
 from ml_intern.core.facts import (
     ContractAgreed,
+    ContractChecked,
     DatasetPrepared,
     Departed,
     Evaluated,
+    EvaluationFailed,
     Fact,
     NetworkVerified,
     Noted,
+    PackagesInstalled,
     Published,
+    Queried,
     Score,
+    SuiteJudged,
     Trained,
 )
 from ml_intern.core.folds import facts
+from ml_intern.core.followed import PaperCompared, PaperSwept
+from ml_intern.core.gated import NetworkChecked, SmokeRun, Waived
+from ml_intern.publishing.ledger import ledger, progress
 
 OUTCOMES: dict[Outcome, str] = {
     "done": "done: the contract is met",
@@ -36,15 +44,38 @@ OUTCOMES: dict[Outcome, str] = {
 """What each outcome means, in the words of the last line."""
 
 
+_Proven: TypeAlias = (
+    Departed
+    | DatasetPrepared
+    | NetworkVerified
+    | SuiteJudged
+    | Trained
+    | Evaluated
+    | Queried
+    | EvaluationFailed
+    | Published
+    | Noted
+)
+
+
 def fact_lines(fact: Fact) -> Iterator[Line]:
     """Say what was proven, one line or a few."""
     if isinstance(fact, ContractAgreed):
         yield from _contract(fact)
+    elif isinstance(fact, PackagesInstalled):
+        names = ", ".join(f"{package.name} {package.version}" for package in fact.packages)
+        yield Line(text=f"  installed: {names} (layer {fact.layer[:12]})", style="good")
+    elif isinstance(fact, ContractChecked):
+        yield from _held(fact)
+    elif isinstance(fact, NetworkChecked | Waived | SmokeRun):
+        yield from _gated(fact)
+    elif isinstance(fact, PaperSwept | PaperCompared):
+        yield from _followed(fact)
     else:
         yield Line(text=f"  {_sentence(fact)}", style="good")
 
 
-def _sentence(fact: Departed | DatasetPrepared | NetworkVerified | Trained | Evaluated | Published | Noted) -> str:
+def _sentence(fact: _Proven) -> str:
     match fact:
         case Departed():
             said = f"decided: {fact.point}: {fact.decision} ({fact.reason})"
@@ -57,8 +88,8 @@ def _sentence(fact: Departed | DatasetPrepared | NetworkVerified | Trained | Eva
         case Trained():
             loss = "" if fact.last_loss is None else f", last loss {fact.last_loss:.4g}"
             said = f"trained: {fact.steps:,} steps with {fact.optimizer} on {fact.device} in {fact.seconds:.1f} s{loss}"
-        case Evaluated():
-            said = f"evaluated on {fact.rows:,} hidden rows: {'; '.join(map(score_text, fact.scores))}"
+        case Evaluated() | Queried() | EvaluationFailed() | SuiteJudged():
+            said = _judged(fact)
         case Published():
             said = f"published: {fact.url} (revision {fact.revision[:12]})"
         case Noted():
@@ -66,6 +97,52 @@ def _sentence(fact: Departed | DatasetPrepared | NetworkVerified | Trained | Eva
         case _:
             assert_never(fact)
     return said
+
+
+def _gated(fact: NetworkChecked | Waived | SmokeRun) -> Iterator[Line]:
+    match fact:
+        case NetworkChecked():
+            failed = f", failed: {', '.join(fact.failed)}" if fact.failed else ""
+            waived = f", waived: {', '.join(fact.waived)}" if fact.waived else ""
+            text, is_bad = f"checks passed: {len(fact.passed)}{failed}{waived}", bool(fact.failed)
+        case Waived():
+            text, is_bad = f"waived: {fact.check}, because {fact.reason}", False
+        case SmokeRun():
+            end = "failed" if fact.problem else "passed"
+            text, is_bad = f"smoke run {end}: {fact.steps} steps in {fact.seconds:.1f} s", bool(fact.problem)
+        case _:
+            assert_never(fact)
+    yield Line(text=f"  {text}", style="bad" if is_bad else "good")
+
+
+def _held(fact: ContractChecked) -> Iterator[Line]:
+    for one in fact.checks:
+        style: Style = "bad" if one.verdict == "broken" else "note"
+        yield Line(text=f"  contract, {one.name} {one.value}: {one.verdict} ({one.detail})", style=style)
+
+
+def _followed(fact: PaperSwept | PaperCompared) -> Iterator[Line]:
+    if isinstance(fact, PaperSwept):
+        said = f"{len(fact.points)} points of {fact.title} ({fact.paper}) will be held against the run"
+        yield Line(text=f"  paper swept: {said}", style="plan")
+        return
+    for one in fact.points:
+        if one.verdict != "open":
+            style: Style = "bad" if one.verdict == "differs" else "note"
+            said = f"paper {', '.join(one.point.values)}, ours {one.ours}: {one.verdict}"
+            yield Line(text=f"  {fact.paper}, {one.point.name}: {said}", style=style)
+
+
+def _judged(fact: Evaluated | Queried | EvaluationFailed | SuiteJudged) -> str:
+    if isinstance(fact, SuiteJudged):
+        seen = f"they notice {fact.killed} of {fact.mutants} wrong versions"
+        return f"tests of {fact.file}: {fact.tests} passed; {seen}"
+    if isinstance(fact, EvaluationFailed):
+        return f"could not be scored on {fact.split}; the attempt counts"
+    scores = "; ".join(map(score_text, fact.scores))
+    if isinstance(fact, Queried):
+        return f"asked on {fact.rows:,} selection rows: {scores}"
+    return f"evaluated on {fact.rows:,} hidden rows: {scores}"
 
 
 def score_text(score: Score) -> str:
@@ -91,6 +168,12 @@ def end_lines(records: Sequence[Record], outcome: Outcome) -> Iterator[Line]:
     yield Line(text=OUTCOMES[outcome], style="good" if outcome == "done" else "bad")
     if evaluations := facts(records, Evaluated):
         yield Line(text=f"  score: {'; '.join(map(score_text, evaluations[-1].scores))}", style="good")
+    if (counted := progress(ledger(records))).candidates > 1:
+        yield Line(
+            text=f"  progress: {counted.candidates} candidates, {counted.gains} gains beyond the noise, "
+            f"{counted.false_gains} that may be chance",
+            style="note",
+        )
     if publications := facts(records, Published):
         yield Line(text=f"  model: {publications[-1].url}", style="good")
     yield Line(text=f"  cost: {cost_text(records)}", style="note")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO, cast
 
-from ml_intern.cli.neutral import neutral
+from ml_intern.core.neutral import neutral
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,18 +86,23 @@ class ApprovalAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolStarted:
-    """A call passed its gates and begins; written before any side effect. `call` has parsed arguments."""
+    """A call passed its gates and begins; written before any side effect. `call` has parsed arguments.
+
+    `workspace` is the digest of the snapshot of what the workspace held, for calls that execute code.
+    """
 
     call: ToolCall
+    workspace: str | None = None
     type: Literal["tool_started"] = "tool_started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished:
-    """A call ended, was refused or failed; the observation says which."""
+    """A call ended, was refused or failed; the observation says which. `workspace` is as in `ToolStarted`."""
 
     call: ToolCall
     observation: Observation
+    workspace: str | None = None
     type: Literal["tool_finished"] = "tool_finished"
 
 
@@ -108,6 +113,20 @@ class Nudged:
     reason: Literal["incomplete", "repetition"]
     text: str
     type: Literal["nudged"] = "nudged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceRestored:
+    """A person put the workspace back to what it held before a call; `text` tells the model.
+
+    `workspace` and `before` are the digests of the snapshot that was restored and of the one made just before.
+    """
+
+    call_id: str
+    workspace: str
+    before: str
+    text: str
+    type: Literal["workspace_restored"] = "workspace_restored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +146,15 @@ class RunReopened:
     type: Literal["run_reopened"] = "run_reopened"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckWaived:
+    """The person lets a check of networks or trainings fail in this run, and says why."""
+
+    check: str
+    reason: str
+    type: Literal["check_waived"] = "check_waived"
+
+
 Event: TypeAlias = (
     RunStarted
     | ModelAsked
@@ -137,8 +165,10 @@ Event: TypeAlias = (
     | ToolStarted
     | ToolFinished
     | Nudged
+    | WorkspaceRestored
     | RunFinished
     | RunReopened
+    | CheckWaived
 )
 
 

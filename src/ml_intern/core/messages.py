@@ -87,7 +87,8 @@ class ToolSpec:
     """A tool as the model and the gates see it.
 
     `effect` is the strongest thing it can do and decides approval; `recovery` says what a call means that was
-    begun and has no result (design §2); `requires` names the gates that must pass first.
+    begun and has no result (design §2); `requires` names the gates that must pass first. `asks` makes every call
+    wait for a person's yes, unless the person allowed the tool by name.
     """
 
     name: str
@@ -96,3 +97,4 @@ class ToolSpec:
     effect: Effect = "read"
     recovery: Recovery = "ask"
     requires: tuple[str, ...] = ()
+    asks: bool = False

@@ -50,12 +50,12 @@ class RunPaths:
 
     @property
     def visible_data(self) -> Path:
-        """Search and selection parts of prepared data; `/data` inside."""
+        """The search part and the inputs of the selection part of prepared data; `/data` inside."""
         return self.root / "data" / "visible"
 
     @property
     def hidden_data(self) -> Path:
-        """Inputs and labels that no training sandbox sees."""
+        """Inputs and labels that no training sandbox sees: of the final part, and in `selection/` of that part."""
         return self.root / "data" / "hidden"
 
     @property
@@ -67,6 +67,11 @@ class RunPaths:
     def bundle(self) -> Path:
         """The files that will be published."""
         return self.root / "bundle"
+
+    @property
+    def snapshots(self) -> Path:
+        """What the workspace held before and after each executing call."""
+        return self.root / "snapshots"
 
     def call(self, call_id: str) -> Path:
         """The side files of one call: output, metrics, claims."""
@@ -89,6 +94,10 @@ class ToolContext:
         sandboxes: gives the backend, started at its first use; raises `SandboxError` where none works.
         live: shows output and metrics while they happen.
         cancelled: whether the person asked to stop.
+        seeds: how many trainings, of different seeds, an evaluation shall rest on.
+        control: whether an evaluation trains once more, on permuted labels.
+        allowed: findings and checks of the data that the person overrules, each with the reason.
+        home: the folder of the person that holds runs, caches and local publications; None follows the environment.
     """
 
     run: str
@@ -98,6 +107,10 @@ class ToolContext:
     sandboxes: Callable[[], SandboxBackend] = _no_sandbox
     live: Watcher = field(default=ignore)
     cancelled: Callable[[], bool] = lambda: False
+    seeds: int = 1
+    control: bool = False
+    allowed: Mapping[str, str] = field(default_factory=dict[str, str])
+    home: Path | None = None
 
 
 class Tool(Protocol):

@@ -26,14 +26,20 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Upper limits of one sandbox: bytes for memory, disk and file size; `processes` counts threads too."""
+    """Upper limits of one sandbox: bytes for memory, disk and file size; `processes` counts threads too.
+
+    `files` is how many files and folders may lie below the writable mounts, and in each file system in memory.
+    """
 
     memory: int = 8 << 30
     disk: int = 16 << 30
+    files: int = 200_000
     processes: int = 512
     cpus: float | None = None
     output: int = 1 << 20
     """Bytes of output passed on per execution or job; the rest is counted and its tail kept."""
+    stored: int = 64 << 20
+    """Bytes of output kept in the log of an execution or job; of more, the tail is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,8 @@ class SandboxSpec:
 
     `shows_bundled_data`: whether the labelled data that libraries carry can be read inside. Only the workers that
     prepare data need it; code of the agent could look hidden labels up there.
+    `has_packages`: whether the packages that the run installed can be imported; only where code of the agent runs.
+    `preload`: modules that a session imports ahead of need, so that the first use of torch costs nothing.
     """
 
     run: str
@@ -51,6 +59,8 @@ class SandboxSpec:
     limits: Limits = field(default_factory=Limits)
     gpu: GPU = "none"
     shows_bundled_data: bool = False
+    has_packages: bool = False
+    preload: tuple[str, ...] = ("torch", "torch._dynamo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +70,8 @@ class Execution:
     `value` is the repr of a last expression; `error` the exception as `Name: message`; `traceback` the frames of
     the user's code; `died` says why the worker was lost (out of memory, signal, exit, limit) and a fresh one
     stands in its place. `seconds` is wall-clock. `dropped` counts bytes of output that were not passed on.
+    `artefacts` are paths, as the inside sees them, of files that the session made of figures; their names come from
+    the inside and prove nothing.
     """
 
     output: str
@@ -71,6 +83,7 @@ class Execution:
     interrupted: bool = False
     died: str | None = None
     dropped: int = 0
+    artefacts: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -88,14 +101,16 @@ class Sandbox(Protocol):
         timeout: float,
         on_output: Callable[[str], None],
         cancelled: Callable[[], bool] = lambda: False,
+        log: Callable[[str], object] | None = None,
     ) -> Execution:
         """Run `code`; `on_output` sees chunks as they are printed, from this thread.
 
         Args:
             code: Python source.
             timeout: seconds after which it is interrupted, and killed if it does not yield.
-            on_output: called with each chunk.
+            on_output: called with each chunk, up to `Limits.output` and then with the end.
             cancelled: polled at least every 0.25 s; true interrupts.
+            log: called with all that is printed, up to `Limits.stored` and then with the end.
 
         Raises:
             SandboxError: the sandbox failed, whatever the code did.
@@ -114,12 +129,14 @@ class JobSpec:
     `directory` (on the host, not visible inside) names the job: it holds `events.jsonl`, `output.log` and the
     claim. Starting the same directory again attaches to what runs or ran there; nothing is started twice.
     `argv[0]` is looked up inside; use `python` for the sandbox's interpreter. `timeout` in seconds of wall-clock.
+    `observed` are files, as the inside names them, whose openings and reads the kernel counts while it runs.
     """
 
     directory: Path
     argv: tuple[str, ...]
     stdin: bytes = b""
     timeout: float = 3600.0
+    observed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +161,26 @@ JobEvent: TypeAlias = Printed | Reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """How often a file was opened and read by whatever process of a job; reads through `mmap` are not counted."""
+
+    opened: int
+    read: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
-    """How a job ended: `exit_code` is None where `reason` (timeout, memory, disk, stopped, lost, signal N) ended it."""
+    """How a job ended: `exit_code` is None where `reason` (timeout, memory, disk, stopped, lost, signal N) ended it.
+
+    `observed` has the files of `JobSpec.observed` that the kernel could watch.
+    """
 
     exit_code: int | None
     reason: str | None
     output: str
     reports: tuple[str, ...]
     seconds: float
+    observed: Mapping[str, Observed] = field(default_factory=dict[str, Observed])
 
     @property
     def ok(self) -> bool:
@@ -176,12 +205,16 @@ class Job(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """Whether a backend works here, found by really starting it; `detail` says why, or why not and what to do."""
+    """Whether a backend works here, found by really starting it; `detail` says why, or why not and what to do.
+
+    `lacks` are walls that were tried and fell; `unprotected` is what its kind never protects from, tried or not.
+    """
 
     works: bool
     detail: str
     protects_from: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    unprotected: tuple[str, ...] = ()
 
 
 class SandboxBackend(Protocol):

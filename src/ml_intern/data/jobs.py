@@ -12,8 +12,8 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from ml_intern.core.errors import SandboxError, ToolError
+from ml_intern.core.neutral import one_line
 from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
-from ml_intern.data.neutral import plain
 
 WORKERS = Path(__file__).parent / "workers"
 INSIDE = "/opt/ml-intern/data"
@@ -73,7 +73,7 @@ def _read(ended: JobResult, form: TypeAdapter[Report], timeout: float) -> Report
         raise ToolError(f"reading the data {_how(ended.reason, timeout)}; use a smaller data set or part of it")
     line = ended.reports[-1] if ended.ok and len(ended.reports) == 1 else ""
     if not line or len(line) > REPORT_LIMIT:
-        tail = plain(ended.output[-600:], 600)
+        tail = one_line(ended.output[-600:], 600)
         raise SandboxError(f"the data worker gave no report (exit {ended.exit_code}); its last output: {tail}")
     problem = _problem(line)
     if problem is not None:
@@ -93,7 +93,7 @@ def _how(reason: str, timeout: float) -> str:
 def _problem(line: str) -> str | None:
     """Give the worker's explanation of why the request cannot be met."""
     try:
-        return plain(_REFUSAL.validate_json(line, strict=True)["error"], 900)
+        return one_line(_REFUSAL.validate_json(line, strict=True)["error"], 900)
     except ValidationError:
         return None
 

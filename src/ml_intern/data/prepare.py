@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, TypeAdapter
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.core.facts import Column, DatasetPrepared
+from ml_intern.core.facts import Column, DataFinding, DatasetPrepared, TaskKind
+from ml_intern.core.neutral import one_line
 from ml_intern.core.sandbox import Mount
 from ml_intern.data.jobs import Desk
-from ml_intern.data.neutral import plain
 from ml_intern.data.source import DatasetSource
 
 TIMEOUT = 1800.0
@@ -24,8 +25,10 @@ FILES = (
     "visible/selection.parquet",
     "hidden/inputs/final.parquet",
     "hidden/labels/final.json",
+    "hidden/selection/inputs/final.parquet",
+    "hidden/selection/labels/final.json",
 )
-"""The four contents that the digest covers, in its order."""
+"""The contents that the digest covers, in its order. Each hidden folder has the form that an evaluation takes."""
 
 _Count = Annotated[int, Field(ge=0)]
 _Rows = Annotated[int, Field(gt=0)]
@@ -35,13 +38,18 @@ _Rows = Annotated[int, Field(gt=0)]
 class PrepareRequest:
     """Which columns and which split; empty `inputs` and `target` leave the choice to the proposal.
 
-    `final_fraction` applies where the data set has no official test split with labels.
+    `final_fraction` applies where the data set has no official test split with labels. `group` names the column whose
+    equal values stay in one part, `time` the one whose latest values become final. `allow` maps checks that would
+    refuse the data to the reasons why they may not.
     """
 
     inputs: tuple[str, ...] = ()
     target: str = ""
     final_fraction: float = 0.2
     seed: int = 0
+    group: str = ""
+    time: str = ""
+    allow: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +85,29 @@ class PartRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """Rows left out: inputs that another part has, no target, or an input that cannot be read."""
+    """Rows left out: they share with a later part what they must not, or lack a target, a time, a readable input."""
 
     repeats_final: _Count
     repeats_selection: _Count
+    group_of_final: _Count
+    group_of_selection: _Count
+    not_before_final: _Count
+    not_before_selection: _Count
     without_target: _Count
     unreadable: _Count
+    without_time: _Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a check found, as the worker says it."""
+
+    check: Literal[
+        "label_in_column", "label_in_text", "near_duplicates", "parts_overlap", "group_overlap", "small_final"
+    ]
+    outcome: Literal["removed", "raised", "noted", "allowed"]
+    rows: _Count
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +115,15 @@ class Preparation:
     """What the worker did. `baseline` is the constant answer that the search part suggests."""
 
     revision: str | None
-    task: Literal["classification", "regression"]
+    task: TaskKind
     target: str
     classes: tuple[str, ...]
     inputs: tuple[Mapped, ...]
     rows: PartRows
-    split: Literal["official", "by seed"]
+    split: str
     removed: Removed
-    baseline: FiniteFloat
+    findings: tuple[Found, ...]
+    baseline: FiniteFloat | Annotated[str, Field(max_length=4000)]
     notes: tuple[str, ...]
 
 
@@ -128,6 +154,9 @@ def prepare(desk: Desk, source: DatasetSource, request: PrepareRequest, destinat
         "target": request.target,
         "final_fraction": request.final_fraction,
         "seed": request.seed,
+        "group": request.group,
+        "time": request.time,
+        "allow": dict(request.allow),
         "output": "/parts",
     }
     mounts = (*source.mounts, Mount(source=staging, target="/parts", writable=True))
@@ -169,13 +198,19 @@ def _fact(preparation: Preparation, source: DatasetSource, request: PrepareReque
         digest=digest,
         task=preparation.task,
         inputs=tuple(
-            Column(name=plain(column.name), kind=column.kind, detail=plain(column.detail, 120))
+            Column(name=one_line(column.name, 300), kind=column.kind, detail=one_line(column.detail, 120))
             for column in preparation.inputs
         ),
         target=preparation.target,
-        classes=tuple(plain(name) for name in preparation.classes),
+        classes=tuple(one_line(name, 300) for name in preparation.classes),
         rows={"search": rows.search, "selection": rows.selection, "final": rows.final},
         seed=request.seed,
+        split=one_line(preparation.split, 120),
+        removed={reason: count for reason, count in asdict(preparation.removed).items() if count},
+        findings=tuple(
+            DataFinding(check=f.check, outcome=f.outcome, rows=f.rows, detail=one_line(f.detail, 400))
+            for f in preparation.findings
+        ),
     )
 
 
@@ -190,7 +225,9 @@ def _write_description(fact: DatasetPrepared, visible: Path) -> None:
         "target": fact.target,
         "classes": list(fact.classes),
         "rows": dict(fact.rows),
+        "split": fact.split,
         "load": {part: f"datasets.Dataset.from_parquet('/data/{part}.parquet')" for part in ("search", "selection")},
+        "labels": "search has them; those of selection and final are with the runtime",
     }
     temporary = visible / ".dataset.json"
     temporary.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -198,24 +235,31 @@ def _write_description(fact: DatasetPrepared, visible: Path) -> None:
 
 
 def render(prepared: Prepared) -> str:
-    """Tell the language model how to load the parts, what a row is, and who holds the final part."""
+    """Tell the language model how to load the parts, what a row is, who holds which labels, and what was found."""
     fact, preparation = prepared.fact, prepared.preparation
     names = ", ".join(f'"{column.name}": {_yields(column)}' for column in fact.inputs)
-    answer = f"int, 0 to {len(fact.classes) - 1}" if fact.classes else "float"
+    answer = f"int, 0 to {len(fact.classes) - 1}" if fact.classes else _ANSWERS[fact.task]
     lines = [
-        f"Prepared {fact.dataset} ({fact.revision[:20]}): {fact.task}, split {preparation.split}, seed {fact.seed}.",
-        f"search {fact.rows['search']} rows, selection {fact.rows['selection']} rows; final {fact.rows['final']} rows, "
-        "whose labels the runtime holds: it scores the finished network on them.",
-        "Load in the sandbox, in the session and in training alike:",
+        f"Prepared {fact.dataset} ({fact.revision[:20]}): {fact.task}, split {fact.split}.",
+        f"search {fact.rows['search']} rows, selection {fact.rows['selection']} rows without labels; final "
+        f"{fact.rows['final']} rows. The runtime holds the labels of selection and final and scores on them: evaluate.",
+        "Load in the session and in training alike; where a script must validate, it holds out a part of search:",
         "  import datasets",
         "  search = datasets.Dataset.from_parquet('/data/search.parquet')",
-        "  selection = datasets.Dataset.from_parquet('/data/selection.parquet')",
         f'A row: {{{names}, "{fact.target}": {answer}}}. In predict(network, rows) rows have the inputs only.',
         _classes(fact),
         _removed(preparation.removed),
-        *(f"Note: {plain(note)}" for note in preparation.notes[:3]),
+        *(f"Check {f.check}, {f.outcome}: {f.detail}" for f in fact.findings[:8]),
+        *(f"Note: {one_line(note, 300)}" for note in preparation.notes[:3]),
     ]
     return "\n".join(line for line in lines if line)
+
+
+_ANSWERS = {
+    "regression": "float",
+    "generation": "str",
+    "segmentation": "PIL image of one channel, a class a pixel; predict gives arrays of whole numbers, (height, width)",
+}
 
 
 def _yields(column: Column) -> str:
@@ -236,6 +280,11 @@ def _removed(removed: Removed) -> str:
     counts = {
         "with the inputs of a final row": removed.repeats_final,
         "with the inputs of a selection row": removed.repeats_selection,
+        "with the group of a final row": removed.group_of_final,
+        "with the group of a selection row": removed.group_of_selection,
+        "not before the first final row": removed.not_before_final,
+        "not before the first selection row": removed.not_before_selection,
+        "without a time": removed.without_time,
         "without a target": removed.without_target,
         "with an unreadable input": removed.unreadable,
     }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from ml_intern.core.errors import ToolError
+from ml_intern.core.errors import JournalError, ToolError
 from ml_intern.core.events import ApprovalAsked, Event, GateDecided, Record, ToolFinished, ToolStarted
 from ml_intern.core.messages import Observation, ToolCall
+from ml_intern.core.neutral import neutral
 from ml_intern.core.protocols import Tool, ToolContext
 from ml_intern.engine import folds
 from ml_intern.engine.harness import Harness
@@ -26,7 +28,7 @@ def dispatch(call: ToolCall, harness: Harness, records: Sequence[Record]) -> Ite
         yield _refused(call, f"There is no tool {call.name!r}. The tools are: {', '.join(sorted(harness.tools))}.")
         return
     if torn := folds.begun(records, call.id):
-        yield ToolFinished(call=torn, observation=_recover(tool, torn, context))
+        yield _finished(tool, harness, torn, _recover(tool, torn, context))
         return
     parsed = _parse(tool, call)
     if isinstance(parsed, ToolFinished):
@@ -36,8 +38,21 @@ def dispatch(call: ToolCall, harness: Harness, records: Sequence[Record]) -> Ite
         yield event
         if isinstance(event, ToolFinished | ApprovalAsked):
             return
-    yield ToolStarted(call=parsed)
-    yield ToolFinished(call=parsed, observation=_run(tool, parsed, context))
+    yield ToolStarted(call=parsed, workspace=harness.snapshot() if _executes(tool) else None)
+    yield _finished(tool, harness, parsed, _run(tool, parsed, context))
+
+
+def _executes(tool: Tool) -> bool:
+    return tool.spec.effect == "execute"
+
+
+def _finished(tool: Tool, harness: Harness, call: ToolCall, observation: Observation) -> ToolFinished:
+    """Close the call. What it did is done: a disk that is full by now must not make that unknown."""
+    workspace = None
+    if _executes(tool):
+        with suppress(JournalError):
+            workspace = harness.snapshot()
+    return ToolFinished(call=call, observation=observation, workspace=workspace)
 
 
 def _parse(tool: Tool, call: ToolCall) -> ToolCall | ToolFinished:
@@ -58,14 +73,23 @@ def _permit(tool: Tool, call: ToolCall, harness: Harness, context: ToolContext) 
         if not verdict.passed:
             yield _refused(call, f"Refused by the gate {name!r}: {verdict.reason}")
             return
-    if harness.approve.isdisjoint({tool.spec.effect, tool.spec.name}):
+    why = _question(tool, call, harness, context)
+    if not why:
         return
     answer = folds.answer(context.records, call.id)
     if answer is None:
-        yield ApprovalAsked(call_id=call.id, reason=f"{call.name} ({tool.spec.effect}) needs a person's approval")
+        yield ApprovalAsked(call_id=call.id, reason=why)
     elif not answer.approved:
         said = f": {answer.comment}" if answer.comment else "."
         yield _refused(call, f"A person refused this call{said} Do not repeat it; find another way or stop.")
+
+
+def _question(tool: Tool, call: ToolCall, harness: Harness, context: ToolContext) -> str:
+    """Say why a person must agree; empty where nobody need be asked."""
+    asked_for = not harness.approve.isdisjoint({tool.spec.effect, tool.spec.name})
+    if asked_for or (tool.spec.asks and tool.spec.name not in harness.allow):
+        return f"{call.name} ({tool.spec.effect}) needs a person's approval"
+    return harness.question(call, context)
 
 
 def _recover(tool: Tool, call: ToolCall, context: ToolContext) -> Observation:
@@ -85,9 +109,11 @@ def _recover(tool: Tool, call: ToolCall, context: ToolContext) -> Observation:
 
 def _run(tool: Tool, call: ToolCall, context: ToolContext) -> Observation:
     try:
-        return tool.run(call.arguments, context)
+        observation = tool.run(call.arguments, context)
     except ToolError as error:
-        return Observation(text=str(error), ok=False)
+        observation = Observation(text=str(error), ok=False)
+    # whatever papers, data and outputs hold: no reader of the journal is acted upon or shown less than there is
+    return replace(observation, text=neutral(observation.text))
 
 
 def _refused(call: ToolCall, reason: str) -> ToolFinished:

@@ -15,29 +15,40 @@ from ml_intern.core.events import (
     RunStarted,
     ToolFinished,
     ToolStarted,
+    WorkspaceRestored,
 )
 from ml_intern.core.messages import Message, ToolCall
 
 
 def messages(records: Sequence[Record]) -> list[Message]:
-    """Build the conversation the model sees next."""
+    """Build the conversation the model sees next.
+
+    What the harness says while calls are open comes after their observations: providers want those first.
+    """
     turns: list[Message] = []
+    open_calls: set[str] = set()
+    said: list[Message] = []
     for record in records:
         match record.event:
             case RunStarted(task=task, system=system):
                 turns += [Message(role="system", text=system), Message(role="user", text=task)]
             case ModelReplied(reply=reply):
                 turns.append(Message(role="assistant", text=reply.text, calls=reply.calls, provider=reply.provider))
+                open_calls = {call.id for call in reply.calls}
             case ToolFinished(call=call, observation=observation):
                 turns.append(
                     Message(role="tool", text=observation.text, call_id=call.id, tool_name=call.name, ok=observation.ok)
                 )
-            case Nudged(text=text):
-                turns.append(Message(role="user", text=text))
+                open_calls.discard(call.id)
+            case Nudged(text=text) | WorkspaceRestored(text=text):
+                said.append(Message(role="user", text=text))
             case RunReopened(reason=reason) if turns[-1].role == "assistant" and not turns[-1].calls:
                 turns.append(Message(role="user", text=reason))
             case _:
                 pass
+        if not open_calls:
+            turns += said
+            said.clear()
     return turns
 
 
@@ -61,8 +72,8 @@ def answer(records: Sequence[Record], call_id: str) -> ApprovalAnswered | None:
 
 
 def finished(records: Sequence[Record]) -> RunFinished | None:
-    """Give the closing event, if the run has ended and was not reopened."""
-    last = records[-1].event if records else None
+    """Give the closing event, if the run has ended and was not reopened; files put back later change nothing."""
+    last = next((r.event for r in reversed(records) if not isinstance(r.event, WorkspaceRestored)), None)
     return last if isinstance(last, RunFinished) else None
 
 
@@ -76,7 +87,7 @@ def next_key(records: Sequence[Record]) -> str:
 
 def final_word(records: Sequence[Record]) -> str | None:
     """Give the model's last text where it stopped calling tools and nobody answered yet."""
-    events = [r.event for r in records if isinstance(r.event, ModelReplied | Nudged | RunReopened)]
+    events = [r.event for r in records if isinstance(r.event, ModelReplied | Nudged | RunReopened | WorkspaceRestored)]
     last = events[-1] if events else None
     return last.reply.text if isinstance(last, ModelReplied) and not last.reply.calls else None
 

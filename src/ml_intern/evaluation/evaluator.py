@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.core.facts import DatasetPrepared
+from ml_intern.core.facts import DatasetPrepared, Finding, Score
+from ml_intern.core.neutral import neutral
 from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
-from ml_intern.evaluation.metrics import METRICS, find, order
+from ml_intern.evaluation.findings import examine
+from ml_intern.evaluation.metrics import CHANCES, METRICS, find, order
 from ml_intern.evaluation.report import (
     TEXT_LIMIT,
     EvaluationReport,
     Failure,
     Predictions,
+    Wanted,
     read_predictions,
     read_scored,
     render,
@@ -24,7 +27,30 @@ from ml_intern.evaluation.report import (
 
 WORKERS = Path(__file__).parent / "workers"
 INSIDE = "/opt/ml-intern/evaluation"
-SCORER_TIMEOUT = 600.0
+EXPLAINER = "/opt/ml-intern/probes"
+SCORER_TIMEOUT = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What to look at besides the predictions.
+
+    Attributes:
+        inputs: of `forward`, as the network was checked with them: `{"shape", "dtype", "high"}` each; with them a
+            self-test is stored in `made`.
+        seed: of the training, if it had one.
+    """
+
+    inputs: tuple[Mapping[str, object], ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMetric:
+    """A function `name(labels, predictions) -> float` in the one Python file of `folder`."""
+
+    folder: Path
+    name: str
 
 
 def evaluate(
@@ -37,7 +63,10 @@ def evaluate(
     dataset: DatasetPrepared,
     cancelled: Callable[[], bool] = lambda: False,
     metric: str | None = None,
+    look: Look | None = None,
+    own: OwnMetric | None = None,
     timeout: float = 1800.0,
+    explainer: Path | None = None,
 ) -> EvaluationReport:
     """Score `bundle` on the hidden part of `dataset`.
 
@@ -46,21 +75,35 @@ def evaluate(
     Args:
         backend: opens the two sandboxes.
         run: identifier of the run.
-        directory: where the two jobs keep their files, one for each call.
+        directory: where the two jobs keep their files, one for each call; `made/` holds the self-test.
         bundle: `modeling.py`, `config.json` and `model.safetensors`.
         hidden: holds `inputs/` and `labels/` as `prepare` wrote them.
         dataset: what `prepare` said of them.
         cancelled: whether the person asked to stop.
         metric: named first in the result; None, or one that is not computed, means accuracy or RMSE.
+        look: examine the network too; None means that only the predictions count.
+        own: the person's metric, which stands first.
         timeout: seconds for all predictions.
+        explainer: the folder `probes`, which explains errors of the bundle with operands and layer; they may show
+            values of hidden inputs, so only where those may be told.
 
     Raises:
         SandboxError: a sandbox or the scorer failed; says nothing about the bundle.
     """
-    jobs = _Jobs(backend=backend, run=run, directory=directory, hidden=hidden, dataset=dataset, cancelled=cancelled)
-    predicted = jobs.predict(bundle, timeout)
+    jobs = _Jobs(
+        backend=backend,
+        run=run,
+        directory=directory,
+        hidden=hidden,
+        dataset=dataset,
+        cancelled=cancelled,
+        own=own,
+        explainer=explainer,
+    )
+    predicted = jobs.predict(bundle, timeout, look)
     if isinstance(predicted, Failure):
-        return EvaluationReport(text=f"The bundle cannot be evaluated: {_printable(predicted.reason)}"[:TEXT_LIMIT])
+        text = f"The bundle cannot be evaluated: {neutral(predicted.reason)}"[:TEXT_LIMIT]
+        return EvaluationReport(text=text, code=predicted.code)
     return _scored(jobs, predicted, metric)
 
 
@@ -72,13 +115,35 @@ def _scored(jobs: _Jobs, predicted: Predictions, metric: str | None) -> Evaluati
         return EvaluationReport(text="The evaluation was stopped before the scores were known.")
     if not ended.ok:
         raise SandboxError(f"the scorer failed ({ended.reason or f'exit {ended.exit_code}'}): {ended.output[-500:]}")
-    scored = read_scored(ended.reports, dataset)
-    first = find(dataset.task, metric) if metric else next(iter(METRICS[dataset.task]))
-    scores = order(scores_of(scored, dataset.task), first)
-    note = "" if first else f"The runtime does not compute {metric!r:.60}; {scores[0].metric} stands first instead."
+    wanted = Wanted(chances=bool(predicted.chances), own=jobs.own.name if jobs.own else "")
+    scored = read_scored(ended.reports, dataset, wanted)
+    first = wanted.own or (find(dataset, metric) if metric else None)
+    known = first if first in wanted.names(dataset) else None
+    scores = order(scores_of(scored, dataset), known or next(iter(METRICS[dataset.task])))
+    findings = examine(predicted.values, predicted.examined)
     return EvaluationReport(
-        text=render(scores, dataset, note), scores=scores, rows=scored.rows, environment=dict(scored.environment)
+        text=render(scores, dataset, *_warnings(findings), _note(metric, known, scores[0], dataset)),
+        scores=scores,
+        rows=scored.rows,
+        environment=dict(scored.environment),
+        packages=scored.packages,
+        examined=predicted.examined,
+        findings=findings,
+        predictions=predicted.values,
+        seconds=predicted.seconds + ended.seconds,
     )
+
+
+def _warnings(findings: Sequence[Finding]) -> list[str]:
+    return [f"Cannot be published: {finding.detail}" for finding in findings if finding.refuses]
+
+
+def _note(metric: str | None, known: str | None, first: Score, dataset: DatasetPrepared) -> str:
+    if not metric or known:
+        return ""
+    if find(dataset, metric) in CHANCES:
+        return f"For {metric!r:.60} define predict_proba(network, rows) too; {first.metric} stands first instead."
+    return f"The runtime does not compute {metric!r:.60}; {first.metric} stands first instead."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,23 +156,50 @@ class _Jobs:
     hidden: Path
     dataset: DatasetPrepared
     cancelled: Callable[[], bool]
+    own: OwnMetric | None
+    explainer: Path | None
 
-    def predict(self, bundle: Path, timeout: float) -> Predictions | Failure:
+    def predict(self, bundle: Path, timeout: float, look: Look | None) -> Predictions | Failure:
         """Run the code of the bundle on the hidden inputs."""
-        request = {"bundle": "/bundle", "inputs": "/inputs", "classes": self.dataset.classes}
-        mounts = (Mount(source=bundle, target="/bundle"), Mount(source=self.hidden / "inputs", target="/inputs"))
+        request: dict[str, object] = {
+            "bundle": "/bundle",
+            "inputs": "/inputs",
+            "task": self.dataset.task,
+            "classes": self.dataset.classes,
+        }
+        mounts: tuple[Mount, ...] = (
+            Mount(source=bundle, target="/bundle"),
+            Mount(source=self.hidden / "inputs", target="/inputs"),
+        )
+        if look is not None:
+            made = self.directory / "made"
+            made.mkdir(parents=True, exist_ok=True)
+            request["examine"] = {"inputs": [dict(one) for one in look.inputs], "made": "/made", "seed": look.seed}
+            mounts = (*mounts, Mount(source=made, target="/made", writable=True))
+        if self.explainer is not None:
+            mounts = (*mounts, Mount(source=self.explainer, target=EXPLAINER))
         ended = self._start("predict", request, mounts, timeout)
         predicted = read_predictions(ended.reports, self.dataset)
-        if ended.ok or (isinstance(predicted, Failure) and ended.exit_code is not None and ended.reports):
+        if isinstance(predicted, Predictions) and ended.ok:
+            return replace(predicted, seconds=ended.seconds)
+        if isinstance(predicted, Failure) and ended.exit_code is not None and ended.reports:
             return predicted
         how = _how(ended, timeout)
         return Failure(reason=f"{how} before all rows were predicted. Its last output: {ended.output[-500:].strip()}")
 
     def score(self, predicted: Predictions) -> JobResult:
         """Compare with the hidden labels."""
-        request = {"labels": "/labels", "classes": self.dataset.classes, "predictions": predicted.values}
+        request: dict[str, object] = {
+            "labels": "/labels",
+            "task": self.dataset.task,
+            "classes": self.dataset.classes,
+            "predictions": predicted.values,
+            "chances": predicted.chances,
+            "own": self.own.name if self.own else "",
+        }
         mounts = (Mount(source=self.hidden / "labels", target="/labels"),)
-        return self._start("score", request, mounts, SCORER_TIMEOUT)
+        own = (Mount(source=self.own.folder, target="/metric"),) if self.own else ()
+        return self._start("score", request, (*mounts, *own), SCORER_TIMEOUT)
 
     def _start(
         self, worker: str, request: Mapping[str, object], mounts: tuple[Mount, ...], timeout: float
@@ -115,11 +207,14 @@ class _Jobs:
         directory = self.directory / worker
         directory.mkdir(parents=True, exist_ok=True)
         spec = SandboxSpec(
-            run=self.run, mounts=(*mounts, Mount(source=WORKERS, target=INSIDE)), working_directory="/tmp"
+            run=self.run,
+            mounts=(*mounts, Mount(source=WORKERS, target=INSIDE)),
+            working_directory="/tmp",
+            has_packages=worker == "predict",
         )
         argv = ("python", "-I", f"{INSIDE}/{worker}.py")
         job = JobSpec(directory=directory, argv=argv, stdin=json.dumps(request).encode(), timeout=timeout)
-        return self.backend.start(spec, job).wait(on_event=_unseen, cancelled=self.cancelled)
+        return self.backend.start(spec, job).wait(on_event=unseen, cancelled=self.cancelled)
 
 
 def _how(ended: JobResult, timeout: float) -> str:
@@ -133,10 +228,6 @@ def _how(ended: JobResult, timeout: float) -> str:
     return ways.get(ended.reason or "", f"it was ended ({ended.reason})")
 
 
-def _printable(text: str) -> str:
-    return "".join(character for character in text if character == "\n" or character.isprintable())
-
-
-def _unseen(event: JobEvent) -> None:
+def unseen(event: JobEvent) -> None:
     """Show nothing: predictions are no output for a person."""
     del event

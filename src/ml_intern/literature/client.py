@@ -1,9 +1,9 @@
-"""Fetch from arXiv: bounded, patient with a busy service, and without any credential."""
+"""Fetch from services for papers: bounded, patient with a busy one, and no credential but one that is given for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
@@ -23,12 +23,29 @@ DEADLINE = 180.0
 """Seconds one body may take, however steadily it drips."""
 
 
+def checked(base: str, name: str) -> httpx.URL:
+    """Read an address that the variable `name` holds.
+
+    Raises:
+        ConfigError: it is no http address.
+    """
+    try:
+        url = httpx.URL(base)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"{name} is {base!r}: {error}") from error
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigError(f"{name} is {base!r}; give an address that begins with https:// or http://")
+    return url
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
     """Where the parts of arXiv are."""
 
     api: str
     html: str
+    ar5iv: str
+    eprint: str
     pdf: str
     is_arxiv: bool
 
@@ -41,17 +58,21 @@ class Endpoints:
         """
         if base is None:
             site = "https://arxiv.org"
-            return cls(api="https://export.arxiv.org/api/query", html=f"{site}/html", pdf=f"{site}/pdf", is_arxiv=True)
-        try:
-            url = httpx.URL(base)
-        except httpx.InvalidURL as error:
-            raise ConfigError(f"ML_INTERN_ARXIV is {base!r}: {error}") from error
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise ConfigError(f"ML_INTERN_ARXIV is {base!r}; give an address that begins with https:// or http://")
+            return cls(
+                api="https://export.arxiv.org/api/query",
+                html=f"{site}/html",
+                ar5iv="https://ar5iv.labs.arxiv.org/html",
+                eprint=f"{site}/e-print",
+                pdf=f"{site}/pdf",
+                is_arxiv=True,
+            )
+        url = checked(base, "ML_INTERN_ARXIV")
         base = base.rstrip("/")
         return cls(
             api=f"{base}/api/query",
             html=f"{base}/html",
+            ar5iv=f"{base}/ar5iv",
+            eprint=f"{base}/e-print",
             pdf=f"{base}/pdf",
             is_arxiv=f".{url.host}".endswith(".arxiv.org"),
         )
@@ -93,13 +114,15 @@ _Answer: TypeAlias = Fetched | Absent | _Moved | _Again
 
 
 class Client:
-    """The one door to arXiv; every request passes the gate."""
+    """The one door to a service; every request passes its gate."""
 
-    def __init__(self, gate: Gate, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, gate: Gate, *, clock: Callable[[], float] = time.time, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._gate = gate
         self._clock = clock
         self._http = httpx.Client(
-            headers={"User-Agent": USER_AGENT},
+            headers={"User-Agent": USER_AGENT, **(headers or {})},
             timeout=httpx.Timeout(30.0, connect=10.0),
             follow_redirects=False,
             # a service of this machine is never behind the proxy of the environment
@@ -114,7 +137,7 @@ class Client:
         """Fetch `url`, at most `limit` bytes of it after decompression.
 
         Raises:
-            ToolError: arXiv cannot be reached, or asks to wait longer than is worth waiting here.
+            ToolError: the service cannot be reached, or asks to wait longer than is worth waiting here.
         """
         place = httpx.URL(url, params=parameters) if parameters else httpx.URL(url)
         for _ in range(REDIRECTS + 1):

@@ -7,18 +7,36 @@ from typing import Literal, TypeAlias
 
 from ml_intern.literature.paper import Paper
 
-BlockKind: TypeAlias = Literal["paragraph", "equation", "table", "caption", "item", "code", "lines"]
-"""`lines` is text as it stands on a page, where the source knows no paragraphs."""
-SourceName: TypeAlias = Literal["html", "pdf"]
+BlockKind: TypeAlias = Literal[
+    "paragraph", "equation", "table", "caption", "figure", "item", "code", "lines", "footnote", "reference"
+]
+"""`lines` is text as it stands on a page, where the source knows no paragraphs; a `figure` has no text."""
+SourceName: TypeAlias = Literal["html", "ar5iv", "tex", "pdf"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle on a page. Origin top left with the text upright, `y` grows downwards, unit 1/72 inch."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A piece of text in Markdown that is not torn apart without need; `page` is counted from 1, if there are pages."""
+    """A piece of text in Markdown that is not torn apart without need; `page` is counted from 1, if there are pages.
+
+    `box` is its place on that page, of a paragraph that goes on elsewhere the place of its beginning. `rows` are the
+    cells of a table, the first row its head; `text` shows them as well.
+    """
 
     kind: BlockKind
     text: str
     page: int | None = None
+    rows: tuple[tuple[str, ...], ...] = ()
+    box: Box | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +58,7 @@ class Content:
     """What a source got out of a paper; `notes` warn of what it may have got wrong."""
 
     sections: tuple[Section, ...]
-    references: tuple[str, ...]
+    references: tuple[Block, ...]
     notes: tuple[str, ...] = ()
 
 

@@ -32,12 +32,14 @@ class Gate:
         folder: Path,
         *,
         interval: float = INTERVAL,
+        service: str = "arXiv",
         patience: float = PATIENCE,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._file = folder / "gate"
         self._interval = interval
+        self._service = service
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
@@ -65,7 +67,7 @@ class Gate:
         """Say when to come again, for a service that asks to stay away for `seconds`."""
         when = datetime.fromtimestamp(self._clock() + seconds, UTC)
         return ToolError(
-            f"arXiv asks this machine to send no request now. Try again after {when:%H:%M:%S} UTC"
+            f"{self._service} asks this machine to send no request now. Try again after {when:%H:%M:%S} UTC"
             f" (in {seconds:.0f} s), and do something else until then."
         )
 

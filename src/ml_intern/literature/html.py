@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Literal, TypeAlias
 
+from ml_intern.literature.clean import clean
 from ml_intern.literature.document import Block, BlockKind, Content, Refusal, Section
 from ml_intern.literature.inline import inline, is_silent, latex
 from ml_intern.literature.markup import Element, MarkupError, Node, parse_html
-from ml_intern.literature.tables import is_table, table
+from ml_intern.literature.tables import cells, is_table, markdown
 
 FEWEST_SECTIONS = 3
 ALIKE = 0.8
@@ -32,14 +33,10 @@ _BLOCK_TAGS = _HEADINGS | {
     "blockquote",
 }  # fmt: skip
 _REFERENCES = frozenset({"references", "bibliography"})
+_PICTURES = frozenset({"img", "svg", "object"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reference:
-    text: str
-
-
-_Item: TypeAlias = Section | Block | _Reference
+_Item: TypeAlias = Section | Block
 
 
 def read_html(body: bytes, title: str) -> Content | Refusal:
@@ -79,7 +76,7 @@ def _judge(content: Content) -> Content | Refusal:
 
 def _fold(items: Iterable[_Item]) -> Content:
     sections = [Section(number="", title="", level=1, blocks=())]
-    references: list[str] = []
+    references: list[Block] = []
     blocks: list[Block] = []
     for item in items:
         match item:
@@ -87,10 +84,10 @@ def _fold(items: Iterable[_Item]) -> Content:
                 sections[-1] = replace(sections[-1], blocks=tuple(blocks))
                 sections.append(item)
                 blocks = []
+            case Block(kind="reference"):
+                references.append(item)
             case Block():
                 blocks.append(item)
-            case _Reference():
-                references.append(item.text)
     sections[-1] = replace(sections[-1], blocks=tuple(blocks))
     # the entries stand apart, which leaves their heading empty
     kept = (s for s in sections if s.blocks or not (references and s.title.casefold() in _REFERENCES))
@@ -106,14 +103,19 @@ def _items(element: Element) -> Iterator[_Item]:
     elif element.classes & _EQUATIONS:
         yield from _equations(element)
     elif "ltx_bibitem" in element.classes:
-        yield _Reference(text=inline(element))
+        yield Block(kind="reference", text=inline(element))
     elif "ltx_item" in element.classes:
         yield from _list_item(element)
     elif kind := _leaf(element):
-        render = {"table": table, "caption": inline, "code": _listing}[kind]
-        yield from _block(kind, render(element))
+        yield from _table(element) if kind == "table" else _block(kind, _LEAVES[kind](element))
     else:
+        yield from _figure(element)
         yield from _flow(element.children)
+
+
+def _figure(element: Element) -> Iterator[Block]:
+    if element.tag == "figure" and "ltx_figure" in element.classes and any(e.tag in _PICTURES for e in element.walk()):
+        yield Block(kind="figure", text="")
 
 
 def _leaf(element: Element) -> Literal["table", "caption", "code", ""]:
@@ -158,6 +160,11 @@ def _block(kind: BlockKind, text: str) -> Iterator[Block]:
         yield Block(kind=kind, text=text)
 
 
+def _table(element: Element) -> Iterator[Block]:
+    if rows := cells(element):
+        yield Block(kind="table", text=markdown(rows), rows=rows)
+
+
 def _heading(element: Element) -> Iterator[_Item]:
     tag = next((e for e in element.walk() if "ltx_tag" in e.classes), None)
     number = re.sub(r"^(?:appendix|section|chapter|part|§)\s*", "", inline(tag), flags=re.IGNORECASE) if tag else ""
@@ -198,5 +205,9 @@ def _list_item(element: Element) -> Iterator[_Item]:
 
 
 def _listing(element: Element) -> str:
-    lines = [e.text() for e in element.walk() if "ltx_listingline" in e.classes] or [element.text()]
+    lines = [e.text() for e in element.walk() if "ltx_listingline" in e.classes]
+    lines = lines or [clean(line.rstrip()) for line in element.raw().strip("\n").split("\n")]
     return "\n".join(["```", *lines, "```"]) if any(lines) else ""
+
+
+_LEAVES = {"caption": inline, "code": _listing}

@@ -31,6 +31,7 @@ def latex(math: Element) -> str:
     """Give the LaTeX of a formula: its `alttext`, else its annotation, else its characters."""
     source = math.attributes.get("alttext", "").strip() or _annotation(math) or math.text()
     source = re.sub(r"(?<!\\)%\s*\n", "", source)  # LaTeXML keeps the comment sign of wrapped lines
+    source = re.sub(r"(\\begin\{\w+\*?\})\[\]", r"\1", source)  # and writes an option that was not given
     return clean(" ".join(source.replace(r"\displaystyle", "").split()))
 
 
@@ -54,7 +55,7 @@ def _styled(element: Element, skip: Callable[[Element], bool]) -> Iterator[str]:
     elif "ltx_ERROR" in classes:
         yield f" [not converted: {element.text()}] "
     elif "ltx_note" in classes:
-        yield f" [note: {_note(element, skip)}]"
+        yield f" [note: {note}]" if (note := _note(element, skip)) else ""
     elif element.tag in _APART:
         yield " "
         yield from _pieces(element, skip)
@@ -65,5 +66,7 @@ def _styled(element: Element, skip: Callable[[Element], bool]) -> Iterator[str]:
 
 def _note(element: Element, skip: Callable[[Element], bool]) -> str:
     content = next((e for e in element.walk() if "ltx_note_content" in e.classes), element)
+    if "ltx_role_footnotemark" in element.classes:  # the note itself stands elsewhere
+        return ""
     # the mark stands a second time before the text
     return re.sub(r"^\d{1,3}(?=\D)\s*", "", inline(content, skip=lambda e: e.tag == "sup" or skip(e)))

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ml_intern.config import Settings
 from ml_intern.core.errors import ToolError
 from ml_intern.literature.cache import Shelf
+from ml_intern.literature.chunks import passages
 from ml_intern.literature.client import Client, Endpoints
 from ml_intern.literature.document import Document, Refusal
+from ml_intern.literature.embedding import configured
 from ml_intern.literature.gate import INTERVAL, Gate
+from ml_intern.literature.hub_papers import HubPapers, Linked
+from ml_intern.literature.index import Hit, Index
 from ml_intern.literature.paper import Paper, Reference, as_reference, parse_reference
-from ml_intern.literature.search import by_id, search
-from ml_intern.literature.sources import HtmlSource, PdfSource, Source
+from ml_intern.literature.scholar import Neighbour, Scholar
+from ml_intern.literature.search import UnfitQueryError, by_id, search
+from ml_intern.literature.sources import Ar5ivSource, HtmlSource, PdfSource, Source, TexSource
+from ml_intern.literature.sweep import Finding, sweep
 
 FRESH = 24 * 3600.0
 """Seconds for which the newest version of a paper, or a failure in passing of a better source, is taken as known."""
-_RELEASE = "1"
+_RELEASE = "4"
 """Names the folder of documents; a reader that reads better gets the next, so that old readings are not used."""
 
 
@@ -38,6 +44,15 @@ class Reading:
     document: Document
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Papers, best first, the service that found them, and why better ones were not asked."""
+
+    papers: tuple[Paper, ...]
+    service: str
+    passed_over: tuple[str, ...] = ()
+
+
 class Library:
     """All papers of arXiv, and a shelf for those that were read. Nothing is asked or written before the first use."""
 
@@ -51,25 +66,79 @@ class Library:
         self._clock = clock
         self._sources: tuple[Source, ...] = (
             HtmlSource(self._client, endpoints),
-            PdfSource(self._client, endpoints),
+            Ar5ivSource(self._client, endpoints),
+            TexSource(self._client, endpoints),
+            PdfSource(self._client, endpoints, settings.docling),
         )
+        self._scholar = Scholar(settings)
+        self._hub = HubPapers(settings)
         self._catalogue = Shelf(folder / "catalogue", Looked)
         self._documents = Shelf(folder / f"documents-{_RELEASE}", Reading)
+        named = settings.embeddings
+        self._index = Index(folder / f"documents-{_RELEASE}", (lambda: configured(named)) if named else None)
 
     def close(self) -> None:
         """Close connections; safe to call twice."""
         self._client.close()
+        self._scholar.close()
 
-    def search(self, query: str, *, limit: int) -> tuple[Paper, ...]:
+    def search(self, query: str, *, limit: int) -> Found:
         """Give up to `limit` papers for words, or the one that an identifier or an address names.
 
+        Where arXiv cannot be asked, the Hub is, and then Semantic Scholar.
+
         Raises:
-            ToolError: arXiv cannot be asked, or has no paper with that identifier.
+            ToolError: no service can be asked, or arXiv has no paper with that identifier.
         """
         reference = as_reference(query)
         if reference is not None:
-            return (self._paper(reference),)
-        return search(self._client, self._api, query, limit=limit)
+            return Found(papers=(self._paper(reference),), service="arXiv")
+        services: tuple[tuple[str, Callable[[], tuple[Paper, ...]]], ...] = (
+            ("arXiv", lambda: search(self._client, self._api, query, limit=limit)),
+            ("the Hugging Face Hub", lambda: self._hub.search(query, limit=limit)),
+            ("Semantic Scholar", lambda: self._scholar.search(query, limit=limit)),
+        )
+        failures: list[ToolError] = []
+        for name, ask in services:
+            try:
+                return Found(papers=ask(), service=name, passed_over=tuple(map(str, failures)))
+            except UnfitQueryError:
+                raise
+            except ToolError as error:
+                failures.append(error)
+        raise failures[0]
+
+    def newest(self, query: str, *, limit: int) -> tuple[Paper, ...]:
+        """Give the papers of arXiv that fit, the last submitted first.
+
+        Raises:
+            ToolError: arXiv cannot be asked.
+        """
+        return search(self._client, self._api, query, limit=limit, by="submittedDate")
+
+    def references(self, reference: str, *, limit: int) -> tuple[Neighbour, ...]:
+        """Give what a paper cites.
+
+        Raises:
+            ToolError: it is unknown, or nobody can be asked.
+        """
+        return self._scholar.references(parse_reference(reference).id, limit=limit)
+
+    def citations(self, reference: str, *, limit: int) -> tuple[Neighbour, ...]:
+        """Give the papers that cite one.
+
+        Raises:
+            ToolError: it is unknown, or nobody can be asked.
+        """
+        return self._scholar.citations(parse_reference(reference).id, limit=limit)
+
+    def linked(self, reference: str) -> Linked:
+        """Give models and data sets of the Hub whose cards name a paper.
+
+        Raises:
+            ToolError: it is unknown, or the Hub cannot be asked.
+        """
+        return self._hub.linked(parse_reference(reference).id)
 
     def read(self, reference: str) -> Document:
         """Read a paper from the first source that has it; a version that was read before asks nobody.
@@ -83,7 +152,33 @@ class Library:
             return known.document
         document = _read(paper, self._sources)
         self._documents.put(paper.name, Reading(at=self._clock(), document=document))
+        self._index.add(paper.name, passages(document))
         return document
+
+    def ask(self, questions: Sequence[str], references: Sequence[str] = (), *, limit: int) -> tuple[Hit, ...]:
+        """Find passages for a question, asked in one or more ways, in papers, or in all that were read before.
+
+        Raises:
+            ToolError: a paper cannot be read.
+        """
+        names = tuple(self._indexed(reference) for reference in references)
+        return self._index.find(questions, papers=names, limit=limit)
+
+    def sweep(self, reference: str) -> tuple[Finding, ...]:
+        """Find what an implementation must know of a paper.
+
+        Raises:
+            ToolError: it cannot be read.
+        """
+        return sweep(self._index, self._indexed(reference))
+
+    def _indexed(self, reference: str) -> str:
+        """Read a paper and give its name; one read before the index was there is put into it."""
+        document = self.read(reference)
+        name = document.paper.name
+        if not self._index.has(name):
+            self._index.add(name, passages(document))
+        return name
 
     def _paper(self, reference: Reference) -> Paper:
         known = self._catalogue.get(str(reference))

@@ -43,7 +43,11 @@ class Element:
 
     def text(self) -> str:
         """Give all text below, with white space squeezed."""
-        return " ".join("".join(self._strings()).split())
+        return " ".join(self.raw().split())
+
+    def raw(self) -> str:
+        """Give all text below as it is."""
+        return "".join(self._strings())
 
     def _strings(self) -> Iterator[str]:
         for child in self.children:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,9 +10,14 @@ from dataclasses import dataclass
 
 from ml_intern.core.errors import ToolError
 from ml_intern.literature.document import Block, Document, Section
+from ml_intern.literature.paper import Paper
+from ml_intern.literature.scholar import Neighbour
 
 PAGE_LIMIT = 6_000
 """Characters of a page that is shown at once."""
+_LABEL = re.compile(
+    r"(?P<kind>table|figure|fig\.?|algorithm|equation|eq\.?)\s*\(?(?P<number>[A-Z]?\.?\d+|[IVX]{1,5})\)?", re.IGNORECASE
+)
 _PREFIX = re.compile(r"^(?:section|sec\.?|appendix|§)\s*(?=\S)", re.IGNORECASE)
 
 
@@ -31,10 +37,42 @@ class Part:
         return f"{self.number} {self.title}".strip()
 
 
+def entry(paper: Paper) -> str:
+    """Say in a paragraph what the catalogue says of a paper."""
+    authors = ", ".join(paper.authors[:6]) + (f" and {len(paper.authors) - 6} more" if len(paper.authors) > 6 else "")
+    return f"{paper.name}: {paper.title}\n{authors}; {paper.published}; {', '.join(paper.categories)}\n{paper.abstract}"
+
+
+def neighbour_line(neighbour: Neighbour) -> str:
+    """Give one line: identifier, title, first author, year, citations."""
+    who = f"{neighbour.authors[0]}{' et al.' if len(neighbour.authors) > 1 else ''}, " if neighbour.authors else ""
+    cited = f", cited {neighbour.citations} times" if neighbour.citations is not None else ""
+    return f"{neighbour.id or '(not on arXiv)'}: {neighbour.title}; {who}{neighbour.year or 'no year'}{cited}"
+
+
+def overview(document: Document) -> str:
+    """Say what the paper is, where its text comes from and what can be asked for."""
+    lines = [entry(document.paper), "", f"Source: {document.source.upper()}."]
+    lines += [f"Not used: {reason}." for reason in document.passed_over]
+    lines += [f"Note: {note}" for note in document.content.notes]
+    lines += ["", "Sections (characters with subsections; pages):"]
+    for part in parts(document):
+        name = part.heading if part.anchor in {part.number, part.title} else f"{part.heading} [ask for: {part.anchor}]"
+        size = max(1, math.ceil(len(part.text) / PAGE_LIMIT))
+        lines.append(f"{'  ' * (part.level - 1)}{name} ({len(part.text):,}; {size})")
+    return "\n".join(lines)
+
+
+def anchored(document: Document) -> tuple[tuple[str, Section], ...]:
+    """Give the sections in order, each with the anchor that names it; the references are the last one."""
+    sections = _titled(document)
+    return tuple(zip(_anchors(sections), sections, strict=True))
+
+
 def parts(document: Document) -> tuple[Part, ...]:
     """Give every part in order; the references are the last one."""
-    sections = _titled(document)
-    anchors = _anchors(sections)
+    pairs = anchored(document)
+    sections = [section for _, section in pairs]
     return tuple(
         Part(
             anchor=anchor,
@@ -43,7 +81,7 @@ def parts(document: Document) -> tuple[Part, ...]:
             level=section.level,
             text=_text(_family(sections, place)),
         )
-        for place, (section, anchor) in enumerate(zip(sections, anchors, strict=True))
+        for place, (anchor, section) in enumerate(pairs)
     )
 
 
@@ -63,6 +101,42 @@ def find(known: Sequence[Part], wanted: str) -> Part:
     listed = ", ".join(part.anchor for part in fitting or known)
     problem = "fits several sections" if fitting else "is no section of this paper"
     raise ToolError(f"{wanted[:80]!r} {problem}; give one of: {listed}")
+
+
+def labelled(document: Document, wanted: str) -> str | None:
+    """Give the table, figure, algorithm or equation that `wanted` names by kind and number, with its caption.
+
+    None for what is no such name, or names nothing in this paper.
+    """
+    match = _LABEL.fullmatch(wanted.strip())
+    if match is None:
+        return None
+    kind, number = match["kind"].lower(), re.escape(match["number"])
+    if kind.startswith("eq"):
+        return _equation(document, re.compile(rf"\({number}\)\s*$"))
+    return _captioned(document, re.compile(rf"\W*{kind[:3]}[a-z]*\.?\s*{number}(?!\.?\d)", re.IGNORECASE))
+
+
+def _equation(document: Document, ending: re.Pattern[str]) -> str | None:
+    blocks = (block for section in document.content.sections for block in section.blocks)
+    return next((block.text for block in blocks if block.kind == "equation" and ending.search(block.text)), None)
+
+
+def _captioned(document: Document, label: re.Pattern[str]) -> str | None:
+    for section in document.content.sections:
+        for place, block in enumerate(section.blocks):
+            if block.kind == "caption" and label.match(block.text):
+                return "\n\n".join(b.text for b in _with_table(section.blocks, place))
+    return None
+
+
+def _with_table(blocks: Sequence[Block], place: int) -> Sequence[Block]:
+    """Give a caption and the table after it or, if none follows, before it."""
+    if place + 1 < len(blocks) and blocks[place + 1].kind == "table":
+        return blocks[place : place + 2]
+    if place and blocks[place - 1].kind == "table":
+        return (blocks[place], blocks[place - 1])
+    return blocks[place : place + 1]
 
 
 def pages(text: str, *, limit: int = PAGE_LIMIT) -> tuple[str, ...]:
@@ -95,11 +169,8 @@ def _titled(document: Document) -> list[Section]:
 
 
 def _references(document: Document) -> list[Section]:
-    from_source = document.content.references
-    if not from_source:
-        return []
-    blocks = tuple(Block(kind="item", text=reference) for reference in from_source)
-    return [Section(number="", title="References", level=1, blocks=blocks)]
+    references = document.content.references
+    return [Section(number="", title="References", level=1, blocks=references)] if references else []
 
 
 def _anchors(sections: Sequence[Section]) -> list[str]:
@@ -130,10 +201,11 @@ def _text(family: Iterator[Section]) -> str:
         if depth:
             lines.append(f"{'#' * min(section.level + 1, 6)} {section.number} {section.title}".replace("  ", " "))
         for block in section.blocks:
-            if block.page not in {None, page}:
+            if block.page not in {None, page} and block.kind not in {"reference", "figure"}:
                 page = block.page
                 lines.append(f"[page {page}]")
-            lines.append(block.text)
+            if block.text:
+                lines.append(block.text)
     return "\n\n".join(lines)
 
 

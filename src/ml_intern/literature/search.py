@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal, TypeAlias
 
 from ml_intern.core.errors import ToolError
 from ml_intern.literature.clean import clean
@@ -11,6 +12,7 @@ from ml_intern.literature.client import Absent, Client
 from ml_intern.literature.markup import Element, MarkupError, parse_xml
 from ml_intern.literature.paper import Paper, Reference, as_reference
 
+Order: TypeAlias = Literal["relevance", "submittedDate"]
 FEED_LIMIT = 4_000_000
 """Bytes; a page of 20 entries has about 60 kB."""
 _FIELD = re.compile(r"\b(?:ti|au|abs|co|jr|cat|rn|id|all):", re.ASCII)
@@ -21,15 +23,20 @@ _IGNORED = frozenset({
 """Words that an index leaves out, so that no paper would have them."""
 
 
-def search(client: Client, api: str, query: str, *, limit: int) -> tuple[Paper, ...]:
-    """Give up to `limit` papers, the most relevant first.
+class UnfitQueryError(ToolError):
+    """A query that no service can answer."""
+
+
+def search(client: Client, api: str, query: str, *, limit: int, by: Order = "relevance") -> tuple[Paper, ...]:
+    """Give up to `limit` papers, the most relevant first, or the last submitted.
 
     A query with field prefixes (`ti:`, `au:`, …) is passed on as it is; of plain words each must occur.
 
     Raises:
-        ToolError: the query has no word, or the catalogue cannot be asked.
+        UnfitQueryError: the query has no word, or arXiv refuses it.
+        ToolError: the catalogue cannot be asked.
     """
-    parameters = {"search_query": _expression(query), "max_results": str(limit), "sortBy": "relevance"}
+    parameters = {"search_query": _expression(query), "max_results": str(limit), "sortBy": by}
     return tuple(_papers(_ask(client, api, parameters)))
 
 
@@ -53,7 +60,7 @@ def _expression(query: str) -> str:
     words = re.findall(r"[^\W_]+", query)
     telling = [word for word in words if word.lower() not in _IGNORED] or words
     if not telling:
-        raise ToolError("the query has no words; give a few of the title or the topic")
+        raise UnfitQueryError("the query has no words; give a few of the title or the topic")
     return " AND ".join(f"all:{word}" for word in telling)
 
 
@@ -76,7 +83,7 @@ def _papers(feed: Element) -> Iterator[Paper]:
             continue
         address = _text(entry, "id")
         if "/api/errors" in address:
-            raise ToolError(f"arXiv refuses the request: {_text(entry, 'summary')}")
+            raise UnfitQueryError(f"arXiv refuses the request: {_text(entry, 'summary')}")
         reference, title = as_reference(address), _text(entry, "title")
         if reference is not None and title:  # for a number without a paper there may be an entry without a title
             yield _paper(entry, reference, title)

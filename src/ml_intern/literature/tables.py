@@ -17,16 +17,19 @@ def is_table(element: Element) -> bool:
     return "ltx_tabular" in element.classes
 
 
-def table(element: Element) -> str:
-    """Give the table as Markdown; empty if it has no text. Columns without any text are layout and left out."""
+def cells(element: Element) -> tuple[tuple[str, ...], ...]:
+    """Give the rows of the table; none if it has no text. Columns without any text are layout and left out."""
     rows = _grid(list(_rows(element)))
     width = max(map(len, rows), default=0)
     full = [row + [""] * (width - len(row)) for row in rows]
     used = [column for column in range(width) if any(row[column] for row in full)]
-    lines = ["| " + " | ".join(row[column] for column in used) + " |" for row in full if any(row)]
-    if not lines:
-        return ""
-    return "\n".join([lines[0], "|" + " --- |" * len(used), *lines[1:]])
+    return tuple(tuple(row[column] for column in used) for row in full if any(row))
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows of equal length, the first as the head; empty for no rows."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]) if lines else ""
 
 
 def _rows(element: Element) -> Iterator[Element]:
@@ -62,8 +65,12 @@ def _span(cell: Element, name: str) -> int:
 
 
 def _cell(cell: Element) -> str:
-    """Give a cell's text; a bar would end the cell, and before a bar a backslash would mean another sign in LaTeX."""
-    pieces = re.split(r"(\$[^$]*\$)", inline(cell))
+    return barred(inline(cell))
+
+
+def barred(text: str) -> str:
+    """Write the bars in a cell so that none ends it; before a bar in LaTeX a backslash would mean another sign."""
+    pieces = re.split(r"(\$[^$]*\$)", text)
     return "".join(
         piece.replace(r"\|", r"\Vert ").replace("|", r"\vert ") if piece.startswith("$") else piece.replace("|", r"\|")
         for piece in pieces

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_intern.config import Secret
+from ml_intern.config import Secret, Settings
 from ml_intern.core.errors import ConfigError, ToolError
 from ml_intern.core.facts import Location
 from ml_intern.publishing.bundle import file_names
@@ -143,6 +144,25 @@ class HubDestination:
                 parent_commit=parent,
             )
         return commit.oid
+
+
+def download(repository: str, revision: str, settings: Settings, *, into: Path) -> Path:
+    """Download a revision of a repository as plain files into the folder `into`; needs no token where it is public.
+
+    Raises:
+        ToolError: it does not exist, or the Hub does not answer.
+        ConfigError: the Hub refuses the token.
+    """
+    from huggingface_hub import HfApi  # noqa: PLC0415 - slow to import
+    from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415
+
+    disable_progress_bars()
+    token = settings.hub_token.reveal() if settings.hub_token else False
+    fetch = HfApi(endpoint=settings.hub_endpoint, token=token).snapshot_download  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    with _explained(f"download {repository}"):
+        fetch(check_repository(repository), revision=revision, local_dir=into)
+    shutil.rmtree(into / ".cache", ignore_errors=True)  # what the client notes for itself
+    return into
 
 
 def _open_to_others(cache: Path) -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
+
+from ml_intern.core.neutral import one_line
 
 _SPECIAL = re.compile(r"([\\`*\[\]|~#!$]|(?<!\w)_|_(?!\w))")  # between letters an underscore is none
 _LEADING = re.compile(r"^([-+](?=\s|$)|-{2,}|=+|:|\d+[.)](?=\s|$))")
 
 
 def plain(text: str) -> str:
-    """Put `text` on one line, without control, direction or other invisible characters."""
-    shown = "".join(" " if c.isspace() else c for c in text)
-    visible = "".join(c for c in shown if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co", "Cn"})
-    return " ".join(visible.split())
+    """Put `text` on one line, with control, direction and other invisible characters shown as their escapes."""
+    return one_line(text)
 
 
 def inline(text: str) -> str:

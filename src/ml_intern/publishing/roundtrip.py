@@ -46,6 +46,7 @@ def try_snippet(
         working_directory="/tmp",
         environment={"HF_HUB_CACHE": _CACHE, "HF_HOME": "/tmp/hf", "HF_HUB_OFFLINE": "1"},
         limits=Limits(memory=4 << 30, disk=1 << 30),
+        has_packages=True,
     )
     job = JobSpec(directory=directory, argv=("python", "-"), stdin=code.encode(), timeout=_TIMEOUT)
     result = backend.start(spec, job).wait(on_event=_unwatched, cancelled=cancelled)

@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from ml_intern.config import Secret
 from ml_intern.core.errors import ToolError
+from ml_intern.core.safetensors import check_weights
 from ml_intern.publishing.bundle import file_names
-from ml_intern.publishing.weights import check_safetensors
 
 _SUFFIXES = frozenset({".safetensors", ".json", ".md", ".py"})
 _ATTRIBUTES = ".gitattributes"
@@ -40,7 +40,7 @@ def screen(folder: Path, *, secrets: Sequence[Secret] = ()) -> list[str]:
 def _text(file: Path) -> str:
     """Give what a person could have written in `file`: of weights only the header."""
     if file.suffix == ".safetensors":
-        return check_safetensors(file)
+        return check_weights(file.parent, file.name).header
     try:
         return file.read_text("utf-8")
     except UnicodeDecodeError as error:

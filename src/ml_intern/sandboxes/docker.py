@@ -12,12 +12,12 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ml_intern.core.errors import SandboxError
 from ml_intern.core.sandbox import Availability, JobSpec, Mount, SandboxSpec
 from ml_intern.sandboxes import engine as engines
-from ml_intern.sandboxes import jobs, layout, probing
+from ml_intern.sandboxes import gpus, holder, jobs, layout, probing
 from ml_intern.sandboxes.environment import find_image
 from ml_intern.sandboxes.ownership import check_readable, give_to
 from ml_intern.sandboxes.session import Session
@@ -27,12 +27,6 @@ _BUNDLED = "/opt/bundled"
 """Where the image keeps the labelled data that scikit-learn carries."""
 _PYTHON = "/opt/venv/bin/python"
 _PATH = "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin"
-_OVERHEAD = 64 << 20
-"""Bytes on top of the limit for process 1, so that it can still report that the limit was passed."""
-_GPU_FLAGS: Mapping[str, tuple[str, ...]] = {
-    "docker": ("--gpus", "all"),
-    "podman": ("--device", "nvidia.com/gpu=all"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +40,43 @@ class Container:
     user: str
     labels: Mapping[str, str]
     control: Path | None = None
-    has_gpu: bool = False
-    keeps_user: bool = False
-    """Whether rootless Podman shall map the user to itself."""
+    gpu: tuple[str, ...] = ()
+    """How this engine gives a GPU away; see `gpus`."""
+    runtime: str | None = None
+    """The engine's name for another runtime, such as gVisor's `runsc`."""
+    users: str | None = None
+    """The engine's word for how the container's users are mapped, where it is not what the engine does by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A container of ours. `directory` is its job's, and means nothing for a session."""
+
+    name: str
+    run: str
+    mode: str
+    directory: Path
 
 
 class DockerBackend:
-    """Containers of `engine` from `image`; without one, the newest that `ml-intern sandbox build` made."""
+    """Containers of `engine` from `image`; without one, the newest that `ml-intern sandbox build` made.
 
-    def __init__(self, image: str | None = None, engine: str = "docker") -> None:
+    `runtime` is another runtime that the engine knows, such as `runsc`.
+    """
+
+    def __init__(self, image: str | None = None, engine: str = "docker", runtime: str | None = None) -> None:
         self._given = image
         self._engine = engine
+        self._runtime = runtime
 
     @property
     def name(self) -> str:
         """Its name on the command line."""
-        return self._engine
+        return self._engine if self._runtime is None else f"{self._engine}:{self._runtime}"
 
     def check(self) -> Availability:
         """Start a sandbox and try a handful of probes."""
-        return probing.probe(self)
+        return probing.probe(self, unprotected=("faults of the kernel, which is shared",))
 
     def open(self, spec: SandboxSpec) -> Session:
         """Start a persistent session.
@@ -79,7 +90,8 @@ class DockerBackend:
             command,
             environment=engines.environment(),
             output=spec.limits.output,
-            clean=lambda: self._remove(name),
+            stored=spec.limits.stored,
+            clean=lambda: self.remove(name),
         )
 
     def start(self, spec: SandboxSpec, job: JobSpec) -> jobs.DetachedJob:
@@ -94,25 +106,38 @@ class DockerBackend:
         def launch(control: Path) -> jobs.Launch:
             labels = {"directory": directory}
             argv = self._command(spec, name=name, mode="job", control=control, labels=labels)
+            if self._engine == "podman":  # its monitor would inherit the lock and outlive the command
+                argv = _held(argv)
             return jobs.Launch(argv=argv, environment=engines.environment())
 
-        return jobs.begin(job, launch, backend=self.name, end=lambda _: self._remove(name))
+        return jobs.begin(job, launch, backend=self.name, end=lambda _: self.remove(name))
 
     def reap(self, is_alive: Callable[[str], bool]) -> Sequence[str]:
         """Remove sessions of dead runs, and jobs that nobody follows any more; gives their runs."""
-        listing = self._ask("ps", "--all", "--filter", f"label={_LABEL}.run", "--format", "{{.Names}}")
         cleaned: list[str] = []
-        for name in listing.split():
-            run, mode, directory = self._labels(name)
-            if is_abandoned(run, mode, Path(directory), is_alive):
-                self._remove(name)
-                cleaned.append(run)
+        for found in self.listed():
+            if is_abandoned(found.run, found.mode, found.directory, is_alive):
+                self.remove(found.name)
+                cleaned.append(found.run)
         return tuple(dict.fromkeys(cleaned))
 
-    def _labels(self, name: str) -> tuple[str, str, str]:
+    def listed(self) -> Sequence[Found]:
+        """Give the containers that bear our labels, of whatever run and home.
+
+        Raises:
+            SandboxError: the engine is not installed or does not answer.
+        """
+        listing = self._ask("ps", "--all", "--filter", f"label={_LABEL}.run", "--format", "{{.Names}}")
+        return [found for name in listing.split() if (found := self._labels(name))]
+
+    def _labels(self, name: str) -> Found | None:
         fields = "|".join(f'{{{{index .Config.Labels "{_LABEL}.{key}"}}}}' for key in ("run", "mode", "directory"))
-        run, mode, directory = self._ask("inspect", "--format", fields, name).strip().split("|")
-        return run, mode, directory
+        try:
+            told = self._ask("inspect", "--type", "container", "--format", fields, name)
+        except SandboxError:  # it ended since it was listed
+            return None
+        run, mode, directory = told.strip().split("|")
+        return Found(name=name, run=run, mode=mode, directory=Path(directory))
 
     def _command(
         self, spec: SandboxSpec, *, name: str, mode: layout.Mode, control: Path | None, labels: Mapping[str, str]
@@ -127,13 +152,16 @@ class DockerBackend:
             user=f"{user}:{group}",
             labels={"run": spec.run, "mode": mode, **labels},
             control=control,
-            has_gpu=self._gives_gpu(spec),
-            keeps_user=self._engine == "podman" and not is_root,
+            gpu=self._gpu if spec.gpu != "none" else (),
+            runtime=self._runtime,
+            users=None if is_root else self._users_of_a_person,
         )
+        if spec.gpu == "required" and not container.gpu:
+            raise SandboxError(gpus.missing(self._engine, self._gpu_offers))
         command = arguments(container, spec)
         if is_root:
             check_readable(layout.sources(spec, writable=False))
-            give_to(layout.USER, layout.sources(spec, writable=True))
+            give_to(layout.USER + self._shift, layout.sources(spec, writable=True))
         return (engines.locate(self._engine), *command)
 
     @cached_property
@@ -143,18 +171,47 @@ class DockerBackend:
             raise SandboxError(f"{self._engine} has no sandbox image yet; run `ml-intern sandbox build`")
         return image
 
-    def _gives_gpu(self, spec: SandboxSpec) -> bool:
-        if spec.gpu == "none":
-            return False
-        there = Path("/dev/nvidiactl").exists() and "nvidia" in self._ask("info", "--format", "{{json .}}").lower()
-        if spec.gpu == "required" and not there:
-            raise SandboxError(
-                f"a GPU is required, but {self._engine} offers none; install the NVIDIA Container Toolkit, "
-                "or allow the CPU with use_gpu='auto'"
-            )
-        return there
+    @cached_property
+    def _shift(self) -> int:
+        """Give how far the engine moves the users of all containers away (`userns-remap`); 0 where it does not.
 
-    def _remove(self, name: str) -> None:
+        The engine tells it in the name of its folder, which ends in the user and the group that 0 becomes.
+        """
+        if self._engine != "docker":
+            return 0
+        told = self._ask("info", "--format", "{{json .SecurityOptions}} {{.DockerRootDir}}")
+        options, _, folder = told.strip().rpartition(" ")
+        user = PurePosixPath(folder).name.partition(".")[0]
+        return int(user) if '"name=userns"' in options and user.isdigit() else 0
+
+    @property
+    def _users_of_a_person(self) -> str | None:
+        """Say how a person who is not root keeps the own files: a shift would make them those of nobody."""
+        if self._engine == "podman":
+            return "keep-id"
+        return "host" if self._shift else None
+
+    @cached_property
+    def _gpu_offers(self) -> Mapping[tuple[str, ...], str]:
+        """Give each way this engine could give a GPU away, and what a trial start said: empty where it worked."""
+        offers = gpus.offers(self._engine, self._ask("info", "--format", "{{json .}}"))
+        return {flags: self._trial(flags) for flags in offers}
+
+    @cached_property
+    def _gpu(self) -> tuple[str, ...]:
+        return next((flags for flags, problem in self._gpu_offers.items() if not problem), ())
+
+    def _trial(self, flags: tuple[str, ...]) -> str:
+        """Start a container with a GPU: that a toolkit is installed does not mean that there is a card."""
+        try:
+            self._ask("run", "--rm", "--pull", "never", "--network", "none", *flags, "--entrypoint", _PYTHON,
+                      self._image, "-c", "")  # fmt: skip
+        except SandboxError as error:
+            return str(error)
+        return ""
+
+    def remove(self, name: str) -> None:
+        """Remove a container with everything in it, if it is still there."""
         with contextlib.suppress(SandboxError):  # it is gone, which is what is wanted
             self._ask("rm", "--force", name)
 
@@ -162,9 +219,14 @@ class DockerBackend:
         return engines.ask(self._engine, *command)
 
 
-def podman() -> DockerBackend:
+def _held(argv: Sequence[str]) -> Sequence[str]:
+    order = holder.Order(user=0, processors=0, files={}, environment=dict(engines.environment()), argv=[*argv])
+    return holder.command(order)
+
+
+def podman(runtime: str | None = None) -> DockerBackend:
     """Give the same backend over Podman's command line."""
-    return DockerBackend(engine="podman")
+    return DockerBackend(engine="podman", runtime=runtime)
 
 
 def is_abandoned(run: str, mode: str, directory: Path, is_alive: Callable[[str], bool]) -> bool:
@@ -188,16 +250,20 @@ def arguments(container: Container, spec: SandboxSpec) -> tuple[str, ...]:
         SandboxError: a mount is missing or not allowed.
     """
     sizes = layout.Sizes.of(spec.limits.memory)
-    memory = str(spec.limits.memory + _OVERHEAD)
+    memory = str(layout.hard_memory(container.mode, spec))
+    # Podman 4 does not know the option: its files in memory are bounded by their bytes only
+    names = "" if container.engine == "podman" else f"nr_inodes={spec.limits.files},"
     # no --init: the supervisor must be process 1, where signals from inside do not reach it
     fixed = (
         "run", "--rm", "--pull", "never", "--name", container.name, "--hostname", "sandbox",
         "--network", "none", "--read-only", "--ipc", "private", "--user", container.user,
         "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--log-driver", "none",
         "--pids-limit", str(spec.limits.processes), "--memory", memory, "--memory-swap", memory,
-        "--shm-size", str(sizes.shared), "--ulimit", "nofile=4096:4096", "--ulimit", "core=0",
-        "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={sizes.temporary},mode=1777",
-        "--workdir", "/", "--entrypoint", _PYTHON,
+        "--oom-score-adj", "500", "--ulimit", "nofile=4096:4096", "--ulimit", "core=0",
+        "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={sizes.temporary},{names}mode=1777",
+        "--tmpfs", f"/dev/shm:rw,exec,nosuid,nodev,size={sizes.shared},{names}mode=1777",
+        # Podman's removal would wait ten seconds for process 1, which takes no signal
+        "--workdir", "/", "--stop-timeout", "0", "--entrypoint", _PYTHON,
     )  # fmt: skip
     masks = () if spec.shows_bundled_data else (Mount(source=layout.MASK, target=_BUNDLED),)
     _, *supervisor = layout.supervisor(container.mode, spec, python=_PYTHON, limit_processes=False)
@@ -215,11 +281,11 @@ def arguments(container: Container, spec: SandboxSpec) -> tuple[str, ...]:
 def _optional(container: Container, spec: SandboxSpec) -> tuple[str, ...]:
     interactive = ("--interactive",) if container.mode == "session" else ()
     processors = ("--cpus", f"{spec.limits.cpus:g}") if spec.limits.cpus is not None else ()
-    gpu = _GPU_FLAGS.get(container.engine, _GPU_FLAGS["docker"]) if container.has_gpu else ()
+    runtime = ("--runtime", container.runtime) if container.runtime is not None else ()
     # SELinux would forbid every mount that is not relabelled, and relabelling changes the person's files
     podman_only = ("--security-opt", "label=disable") if container.engine == "podman" else ()
-    mapped = ("--userns", "keep-id") if container.keeps_user else ()
-    return (*interactive, *processors, *gpu, *podman_only, *mapped)
+    mapped = ("--userns", container.users) if container.users is not None else ()
+    return (*interactive, *processors, *runtime, *container.gpu, *podman_only, *mapped)
 
 
 def _each(flag: str, values: Mapping[str, str]) -> tuple[str, ...]:

@@ -33,6 +33,10 @@ _BASE = "python:3.11-slim"
 _READY = "ml-intern-ready"
 """File that is written into an environment last; one without it is never used."""
 _BUILD_TIMEOUT = 3600.0
+_INDEXED = "ml-intern-docs"
+"""Begins the name of a file that says which programs indexed an environment's documentation."""
+_DOCS = "share/ml-intern/docs.sqlite"
+"""Where an environment or an image keeps the index of its packages' documentation, below its prefix."""
 _FIRST_STAGE = "label=org.open-ml-intern.stage=build"
 
 
@@ -42,36 +46,45 @@ class _Request:
     base: str
     wheelhouse: Path | None
     index_url: str | None
-    cuda: bool
+    cuda: str | None
+    indexer: Path
     say: Say
 
 
 def build(
     settings_home: Path,
     *,
+    indexer: Path,
     kind: Kind | None = None,
     base: str | None = None,
     wheelhouse: Path | None = None,
     index_url: str | None = None,
-    cuda: bool = False,
+    cuda: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Make what the sandbox needs, unless it is there; give the image's tag, or the environment's path.
 
     Args:
         settings_home: where wheels and environments are kept.
+        indexer: folder of the programs that index documentation; an environment without its index gets it.
         kind: an image or an environment; without one, an image where Docker or Podman answers.
         base: image to build on, with Python and pip; `python:3.11-slim` without one.
         wheelhouse: folder with all wheels; then nothing is downloaded.
         index_url: package index that has PyTorch.
-        cuda: PyTorch with CUDA instead of the much smaller one for the CPU.
+        cuda: PyTorch for CUDA `12` or `13` instead of the much smaller one for the CPU.
         say: told what happens.
 
     Raises:
         SandboxError: a download or a build failed; what was there before is untouched.
     """
     request = _Request(
-        home=settings_home, base=base or _BASE, wheelhouse=wheelhouse, index_url=index_url, cuda=cuda, say=say
+        home=settings_home,
+        base=base or _BASE,
+        wheelhouse=wheelhouse,
+        index_url=index_url,
+        cuda=cuda,
+        indexer=indexer,
+        say=say,
     )
     engine = _engine() if kind != "venv" else None
     if engine is not None:
@@ -108,7 +121,7 @@ def _engine() -> str | None:
 
 
 def _build_image(request: _Request, engine: str) -> str:
-    tag = f"{REPOSITORY}:{_hash(request, _DOCKERFILE.read_text('utf-8'), request.base)}"
+    tag = f"{REPOSITORY}:{_hash(request, _DOCKERFILE.read_text('utf-8'), request.base, _indexer_digest(request))}"
     with _exclusive(request.home / "images", tag.rpartition(":")[2]):
         if engines.ask(engine, "images", "--quiet", tag).strip():
             request.say(f"{tag} is there already")
@@ -119,6 +132,7 @@ def _build_image(request: _Request, engine: str) -> str:
             context = Path(folder)
             shutil.copy(_DOCKERFILE, context)
             shutil.copy(REQUIREMENTS, context)
+            shutil.copytree(request.indexer, context / "documentation", ignore=shutil.ignore_patterns("__pycache__"))
             _link(_wheels(request, target), context / "wheelhouse")
             request.say(f"building {tag}; this takes some minutes")
             arguments = ("--network", "none", "--tag", tag, "--build-arg", f"BASE={request.base}", str(context))
@@ -143,6 +157,7 @@ def _build_environment(request: _Request) -> Path:
     with _exclusive(place.parent, name):
         if (place / _READY).exists():
             request.say(f"{place} is there already")
+            _index(place, request)
             return place
         shutil.rmtree(place, ignore_errors=True)
         source = _wheels(request, target)
@@ -150,8 +165,24 @@ def _build_environment(request: _Request) -> Path:
         wheels.run([sys.executable, "-m", "venv", str(place)], "making the environment")
         install = ["-m", "pip", "install", "--no-index", "--find-links", str(source), "--requirement"]
         wheels.run([str(place / "bin" / "python"), *install, str(REQUIREMENTS)], "installing the packages")
+        _index(place, request)
         (place / _READY).touch()
     return place
+
+
+def _index(place: Path, request: _Request) -> None:
+    """Index the packages' documentation, unless these very programs did it before."""
+    done = place / f"{_INDEXED}-{_indexer_digest(request)}"
+    if not done.exists():
+        request.say("indexing the packages' documentation")
+        program = [str(place / "bin" / "python"), "-I", str(request.indexer / "build.py"), str(place / _DOCS)]
+        wheels.run(program, "indexing the documentation")
+        done.touch()
+
+
+def _indexer_digest(request: _Request) -> str:
+    programs = sorted(request.indexer.glob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in programs)).hexdigest()[:16]
 
 
 def _wheels(request: _Request, target: wheels.Target) -> Path:

@@ -22,10 +22,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Printed, Reported
+from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Observed, Printed, Reported
 
 _POLL = 0.1
 _PATIENCE = 60.0
@@ -108,6 +108,7 @@ class DetachedJob:
             output="".join(printed),
             reports=tuple(reports),
             seconds=_number(last.get("seconds")),
+            observed=_observed(last.get("observed")),
         )
 
     def stop(self, reason: str) -> None:
@@ -190,7 +191,8 @@ def _write_order(job: JobSpec) -> None:
     control = job.directory / "control"
     control.chmod(0o755)
     (control / "stop").unlink(missing_ok=True)
-    order = json.dumps({"argv": list(job.argv), "timeout": job.timeout}).encode()
+    observed = {"observed": job.observed} if job.observed else {}
+    order = json.dumps({"argv": list(job.argv), "timeout": job.timeout, **observed}).encode()
     for name, content in (("job.json", order), ("stdin", job.stdin)):
         (control / name).write_bytes(content)
         (control / name).chmod(0o644)
@@ -240,6 +242,12 @@ def _lines(file: IO[bytes]) -> Iterator[Mapping[str, object]]:
             return
         event: dict[str, object] = json.loads(line)
         yield event
+
+
+def _observed(counted: object) -> Mapping[str, Observed]:
+    """Read the supervisor's counts: `[opened, read]` of each file, or null where it could not watch."""
+    files = cast("Mapping[str, Sequence[int] | None]", counted or {})
+    return {name: Observed(opened=counts[0], read=counts[1]) for name, counts in files.items() if counts}
 
 
 def _shown(event: Mapping[str, object]) -> Iterator[JobEvent]:

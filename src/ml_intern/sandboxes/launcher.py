@@ -25,15 +25,27 @@ from typing import NoReturn, TypedDict
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_MOUNTS, _NEW_CGROUP, _NEW_UTS, _NEW_IPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PIDS, _NEW_NET = 0x10000000, 0x20000000, 0x40000000
-_NAMESPACES = _NEW_MOUNTS | _NEW_CGROUP | _NEW_UTS | _NEW_IPC | _NEW_PIDS | _NEW_NET
+_NAMESPACES = _NEW_MOUNTS | _NEW_UTS | _NEW_IPC | _NEW_PIDS | _NEW_NET
 _NOSUID, _NODEV, _NOEXEC, _BIND, _RECURSIVE, _PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITIES_V3 = 0x20080522
 _PARENT_DEATH_SIGNAL, _DUMPABLE, _DROP_BOUNDING, _NO_NEW_PRIVS = 1, 4, 24, 38
 _NEW, _OLD = "/new", "/old"
-_HIDDEN = ("kcore", "keys", "kmsg", "sysrq-trigger", "timer_list", "sched_debug", "latency_stats")
-_FROZEN = ("sys", "irq", "bus", "fs", "acpi", "scsi")
+DEVICES = ("null", "zero", "full", "random", "urandom")
+DESCRIPTORS = {
+    "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+}  # fmt: skip
+HIDDEN = (
+    "asound", "buddyinfo", "cmdline", "config.gz", "consoles", "crypto", "diskstats", "dma", "execdomains", "fb",
+    "interrupts", "iomem", "ioports", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount",
+    "kpageflags", "latency_stats", "locks", "mdstat", "misc", "mtrr", "pagetypeinfo", "partitions", "sched_debug",
+    "schedstat", "slabinfo", "softirqs", "swaps", "sysrq-trigger", "timer_list", "vmallocinfo", "zoneinfo",
+)  # fmt: skip
+"""Files of /proc that tell of the machine and that neither training nor a driver reads."""
+_FROZEN = ("sys", "irq", "bus", "fs", "acpi", "scsi", "driver", "dynamic_debug", "tty")
+_ENDANGERED = "500"
+"""How readily the kernel takes the inside before the machine's own services; root sets a floor by it."""
 
 
 class Bind(TypedDict):
@@ -46,23 +58,27 @@ class Bind(TypedDict):
 
 
 class Memory(TypedDict):
-    """A file system in memory; `size` in bytes, `mode` octal."""
+    """A file system in memory; `size` in bytes, `files` at most, `mode` octal."""
 
     target: str
     size: int
+    files: int
     mode: str
 
 
 class Plan(TypedDict):
-    """Everything the launcher does. `user` is whom root becomes and what the inside calls its user."""
+    """Everything the launcher does. `user` is whom root becomes and what the inside calls its user.
+
+    `groups` are control groups that were made for this sandbox: the inside joins them, the launcher removes them.
+    """
 
     user: int
+    groups: list[str]
     links: dict[str, str]
     files: dict[str, str]
     memory: list[Memory]
     binds: list[Bind]
     processors: int
-    directory: str
     environment: dict[str, str]
     argv: list[str]
 
@@ -73,6 +89,8 @@ def main(text: str) -> int:
     is_root = os.getuid() == 0
     user, group = os.getuid(), os.getgid()
     _restrict_processors(plan["processors"])
+    _endanger()
+    groups = [(os.open(Path(group).parent, os.O_PATH), Path(group).name) for group in plan["groups"]]
     _check(_LIBC.unshare(_NAMESPACES | (0 if is_root else _NEW_USER)), "new namespaces")
     if not is_root:
         _map_user(plan["user"], user, group)
@@ -83,26 +101,41 @@ def main(text: str) -> int:
         os.close(held)
         _inside(plan, is_root, alive)
     os.close(alive)
-    return _outlive(child, nothing)
+    return _outlive(child, nothing, groups)
 
 
-def _outlive(child: int, nothing: int) -> int:
+def _endanger() -> None:
+    with contextlib.suppress(OSError):  # whatever runs us may have put us lower already
+        Path("/proc/self/oom_score_adj").write_text(_ENDANGERED, "ascii")
+
+
+def _outlive(child: int, nothing: int, groups: list[tuple[int, str]]) -> int:
     """Wait outside, holding the locks this process inherited; the death of this process ends the inside."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    for parent, name in groups:  # by descriptors: the inside has taken the file system away
+        with contextlib.suppress(OSError):  # then a later start removes it
+            os.rmdir(name, dir_fd=parent)
     return status if status >= 0 else 128 - status
+
+
+def _join(groups: list[str]) -> None:
+    """Enter the control groups, and hide where they are."""
+    for group in groups:
+        Path(group, "cgroup.procs").write_text("0", "ascii")
+    _check(_LIBC.unshare(_NEW_CGROUP), "own control groups")
 
 
 def _inside(plan: Plan, is_root: bool, alive: int) -> NoReturn:
     try:
+        _join(plan["groups"])
         _build(plan)
         if is_root:
             _become(plan["user"])
         _tie_to_parent(alive)
         _drop_capabilities()
-        os.chdir(plan["directory"])
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.execve(plan["argv"][0], plan["argv"], plan["environment"])
     except OSError as error:
@@ -131,30 +164,30 @@ def _build(plan: Plan) -> None:
         Path(_NEW + path).write_text(content, "utf-8")
     for item in plan["memory"]:
         Path(_NEW + item["target"]).mkdir(parents=True, exist_ok=True)
-        options = f"mode={item['mode']},size={item['size']}"
+        options = f"mode={item['mode']},size={item['size']},nr_inodes={item['files']}"
         _mount("tmpfs", _NEW + item["target"], "tmpfs", _NOSUID | _NODEV, options)
     _make_dev()
     _make_proc()
     for bind in plan["binds"]:
         _bind(bind)
-    Path(_NEW + plan["directory"]).mkdir(parents=True, exist_ok=True)
-    _set_attributes(_NEW, _NOSUID | _NODEV | 1, recursive=False)
+    for path in (_NEW, f"{_NEW}/dev"):  # an ordinary user's inside owns them
+        _set_attributes(path, _NOSUID | (0 if path.endswith("dev") else _NODEV) | 1, recursive=False)
     _leave_old_root()
 
 
 def _make_dev() -> None:
-    for name in ("null", "zero", "full", "random", "urandom"):
+    for name in DEVICES:
         _bind({"source": f"/dev/{name}", "target": f"/dev/{name}", "writable": True, "device": True})
-    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
-        Path(_NEW, "dev", name).symlink_to(f"/proc/self/fd{target}")
+    for name, target in DESCRIPTORS.items():
+        Path(_NEW, "dev", name).symlink_to(target)
 
 
 def _make_proc() -> None:
     proc = Path(_NEW, "proc")
     proc.mkdir()
     _mount("proc", str(proc), "proc", _NOSUID | _NODEV | _NOEXEC)
-    for name in _HIDDEN:
-        if (proc / name).exists():
+    for name in HIDDEN:
+        if (proc / name).is_file():
             _mount(f"{_OLD}/dev/null", str(proc / name), None, _BIND)
     for name in _FROZEN:
         if (proc / name).is_dir():

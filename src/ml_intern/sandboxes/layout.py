@@ -22,6 +22,8 @@ MASK = Path(__file__).parent / "mask"
 """A folder without data, mounted over what the inside must not read."""
 USER = 10001
 """User and group inside, where the agent runs as root."""
+_SUPERVISOR, _NURSERY = 64 << 20, 320 << 20
+"""Bytes that process 1 needs to tell that a limit was passed, and that the process which has torch ready may hold."""
 _RESERVED = ("/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr")
 
 
@@ -53,11 +55,19 @@ def environment(spec: SandboxSpec, *, path: str) -> dict[str, str]:
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "MPLCONFIGDIR": "/tmp/.matplotlib",
+        # matplotlib asks fontconfig for the fonts of the system, which complains where /etc/fonts is missing
+        "FONTCONFIG_FILE": f"{INSIDE}/fonts.conf",
         "USER": "sandbox",
     }
     if spec.limits.cpus is not None:
         base["OMP_NUM_THREADS"] = str(max(1, math.ceil(spec.limits.cpus)))
     return {**base, **spec.environment}
+
+
+def hard_memory(mode: Mode, spec: SandboxSpec) -> int:
+    """Give the bytes that the kernel shall keep all processes to: the code's limit, and what is ours beside it."""
+    nursery = _NURSERY if mode == "session" and spec.preload else 0
+    return spec.limits.memory + _SUPERVISOR + nursery
 
 
 def supervisor(mode: Mode, spec: SandboxSpec, *, python: str, limit_processes: bool) -> tuple[str, ...]:
@@ -72,7 +82,10 @@ def supervisor(mode: Mode, spec: SandboxSpec, *, python: str, limit_processes: b
     settings: Mapping[str, object] = {
         "memory": spec.limits.memory,
         "disk": spec.limits.disk,
+        "files": spec.limits.files,
         "output": spec.limits.output,
+        "stored": spec.limits.stored,
+        "preload": list(spec.preload),
         "processes": spec.limits.processes,
         "limit_processes": limit_processes,
         "writable": [mount.target for mount in spec.mounts if mount.writable],

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.core.sandbox import Availability, JobSpec, Mount, SandboxSpec
-from ml_intern.sandboxes import jobs, layout, probing
+from ml_intern.core.sandbox import Availability, Mount, SandboxSpec
+from ml_intern.sandboxes import groups, layout, probing
 from ml_intern.sandboxes.environment import find_environment
 from ml_intern.sandboxes.launcher import Bind, Plan
+from ml_intern.sandboxes.local import LocalBackend
 from ml_intern.sandboxes.ownership import check_readable, give_to
-from ml_intern.sandboxes.session import Session
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib64")
@@ -27,67 +26,52 @@ _FILES = {
     "/etc/hosts": "127.0.0.1 localhost sandbox\n",
 }
 
+UNPROTECTED = ("faults of the kernel, which is shared", "memory taken faster than a look every 0.2 s")
 
-class NamespaceBackend:
-    """Rootless containers on Linux. `python` is a virtual environment to use instead of the built one."""
 
-    def __init__(self, home: Path, python: Path | None = None) -> None:
-        self._home = home
-        self._python = python
+class NamespaceBackend(LocalBackend):
+    """Rootless containers on Linux."""
 
-    @property
-    def name(self) -> str:
-        """Its name on the command line."""
-        return "namespaces"
+    KIND = "namespaces"
 
     def check(self) -> Availability:
         """Start a sandbox and try a handful of probes."""
-        return probing.probe(self)
-
-    def open(self, spec: SandboxSpec) -> Session:
-        """Start a persistent session.
-
-        Raises:
-            SandboxError: there is no environment, a mount is missing, or namespaces are forbidden here.
-        """
-        command = self._command("session", spec, None)
-        return Session(command, environment={}, output=spec.limits.output)
-
-    def start(self, spec: SandboxSpec, job: JobSpec) -> jobs.DetachedJob:
-        """Start `job` detached, or attach to it.
-
-        Raises:
-            SandboxError: as for `open`.
-        """
-
-        def launch(control: Path) -> jobs.Launch:
-            return jobs.Launch(argv=self._command("job", spec, control), environment={})
-
-        return jobs.begin(job, launch, backend=self.name, end=_end)
-
-    def reap(self, is_alive: Callable[[str], bool]) -> Sequence[str]:
-        """Give nothing: a session dies with its agent, because the kernel ends the namespace."""
-        del is_alive
-        return ()
+        return probing.probe(self, unprotected=UNPROTECTED)
 
     def _command(self, mode: layout.Mode, spec: SandboxSpec, control: Path | None) -> Sequence[str]:
-        if sys.platform != "linux":
-            raise SandboxError("namespaces exist on Linux only; install Docker or Podman")
-        environment = self._environment()
-        steps = plan(mode, spec, control, environment=environment, devices=_devices(spec))
-        if os.getuid() == 0:
-            check_readable(layout.sources(spec, writable=False))
-            give_to(layout.USER, layout.sources(spec, writable=True))
+        steps = prepare(mode, spec, control, home=self._home, python=self._python)
+        steps = groups.bounded(steps, spec.limits, layout.hard_memory(mode, spec))
         return (sys.executable, "-I", "-S", str(_LAUNCHER), json.dumps(steps))
 
-    def _environment(self) -> Path:
-        chosen = self._python or os.environ.get("ML_INTERN_SANDBOX_PYTHON")
-        environment = Path(chosen) if chosen else find_environment(self._home)
-        if environment is None:
-            raise SandboxError("the sandbox has no Python environment yet; run `ml-intern sandbox build`")
-        if not (environment / "pyvenv.cfg").exists():
-            raise SandboxError(f"{environment} is no virtual environment: it has no pyvenv.cfg")
-        return environment.absolute()
+
+def prepare(mode: layout.Mode, spec: SandboxSpec, control: Path | None, *, home: Path, python: Path | None) -> Plan:
+    """Give the plan for `spec`, after giving the sandbox's user what it may write.
+
+    Raises:
+        SandboxError: there is no environment, a mount is missing or cannot be read, or a required GPU is missing.
+    """
+    if sys.platform != "linux":
+        raise SandboxError("namespaces exist on Linux only; install Docker or Podman")
+    steps = plan(mode, spec, control, environment=find_python(home, python), devices=_devices(spec))
+    if os.getuid() == 0:
+        check_readable(layout.sources(spec, writable=False))
+        give_to(layout.USER, layout.sources(spec, writable=True))
+    return steps
+
+
+def find_python(home: Path, python: Path | None) -> Path:
+    """Give the virtual environment of the sandbox: `python`, the environment variable's, or the built one.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    chosen = python or os.environ.get("ML_INTERN_SANDBOX_PYTHON")
+    environment = Path(chosen) if chosen else find_environment(home)
+    if environment is None:
+        raise SandboxError("the sandbox has no Python environment yet; run `ml-intern sandbox build`")
+    if not (environment / "pyvenv.cfg").exists():
+        raise SandboxError(f"{environment} is no virtual environment: it has no pyvenv.cfg")
+    return environment.absolute()
 
 
 def plan(
@@ -106,16 +90,16 @@ def plan(
         own.append(Mount(source=Path("/sys"), target="/sys"))
     return {
         "user": layout.USER,
+        "groups": [],
         "links": {path: str(Path(path).readlink()) for path in _SYSTEM if Path(path).is_symlink()},
         "files": _FILES,
         "memory": [
-            {"target": "/tmp", "size": sizes.temporary, "mode": "1777"},
-            {"target": "/dev", "size": 1 << 20, "mode": "755"},
-            {"target": "/dev/shm", "size": sizes.shared, "mode": "1777"},
+            {"target": "/tmp", "size": sizes.temporary, "files": spec.limits.files, "mode": "1777"},
+            {"target": "/dev", "size": 1 << 20, "files": 1000, "mode": "755"},
+            {"target": "/dev/shm", "size": sizes.shared, "files": spec.limits.files, "mode": "1777"},
         ],
         "binds": [*map(_bind, own), *map(_device, devices)],
         "processors": math.ceil(spec.limits.cpus or 0),
-        "directory": spec.working_directory,
         "environment": layout.environment(spec, path=f"{environment}/bin:/usr/bin:/bin"),
         "argv": list(layout.supervisor(mode, spec, python=python, limit_processes=True)),
     }
@@ -166,9 +150,3 @@ def _bind(mount: Mount) -> Bind:
 
 def _device(path: Path) -> Bind:
     return {"source": str(path), "target": str(path), "writable": True, "device": True}
-
-
-def _end(launcher: int | None) -> None:
-    """Kill the process outside, and with it, by the kernel, everything inside."""
-    if launcher is not None:
-        os.kill(launcher, signal.SIGKILL)

@@ -9,6 +9,7 @@ from ml_intern.tools._define import FunctionTool, Toolset, tool
 if TYPE_CHECKING:
     from ml_intern.tools.datasets import HuggingFaceDatasets
     from ml_intern.tools.deployer import HubDeployer
+    from ml_intern.tools.documentation import LibraryDocs
     from ml_intern.tools.executor import PyTorchExecutor
     from ml_intern.tools.papers import ArXivReader
 
@@ -17,6 +18,7 @@ __all__ = [
     "FunctionTool",
     "HubDeployer",
     "HuggingFaceDatasets",
+    "LibraryDocs",
     "PyTorchExecutor",
     "Toolset",
     "tool",
@@ -26,6 +28,7 @@ _HOMES = {
     "ArXivReader": "ml_intern.tools.papers",
     "HubDeployer": "ml_intern.tools.deployer",
     "HuggingFaceDatasets": "ml_intern.tools.datasets",
+    "LibraryDocs": "ml_intern.tools.documentation",
     "PyTorchExecutor": "ml_intern.tools.executor",
 }
 

@@ -25,6 +25,7 @@ class ToolOptions:
     recovery: Recovery = "ask"
     requires: tuple[str, ...] = ()
     verify: str | None = None
+    asks: bool = False
 
 
 @overload
@@ -36,6 +37,7 @@ def tool(
     recovery: Recovery = "ask",
     requires: tuple[str, ...] = (),
     verify: str | None = None,
+    asks: bool = False,
 ) -> Callable[[_Function], _Function]: ...
 def tool(
     function: _Function | None = None,
@@ -45,6 +47,7 @@ def tool(
     recovery: Recovery = "ask",
     requires: tuple[str, ...] = (),
     verify: str | None = None,
+    asks: bool = False,
 ) -> _Function | Callable[[_Function], _Function]:
     """Mark a method or a function as callable by the model.
 
@@ -58,8 +61,9 @@ def tool(
         requires: names of the gates that must pass first.
         verify: name of the method that asks the outside world whether an interrupted call happened; it takes the
             same arguments and returns an `Observation` or None. Needed for `recovery="verify"`.
+        asks: whether a person must say yes to each call, unless they allowed the tool by name.
     """
-    options = ToolOptions(effect=effect, recovery=recovery, requires=requires, verify=verify)
+    options = ToolOptions(effect=effect, recovery=recovery, requires=requires, verify=verify, asks=asks)
 
     def mark(target: _Function) -> _Function:
         setattr(target, _MARK, options)
@@ -110,6 +114,7 @@ class FunctionTool:
             effect=options.effect,
             recovery=options.recovery,
             requires=options.requires,
+            asks=options.asks,
         )
 
     @property

@@ -2,58 +2,286 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from ml_intern.core.errors import ToolError
-from ml_intern.core.facts import ContractAgreed, DatasetPrepared, Evaluated, NetworkVerified, Trained
-from ml_intern.core.folds import all_facts, facts
+from ml_intern.core.facts import (
+    ContractAgreed,
+    ContractChecked,
+    DatasetPrepared,
+    Departed,
+    Evaluated,
+    Finding,
+    NetworkVerified,
+    Trained,
+)
+from ml_intern.core.folds import all_facts, facts, started
 from ml_intern.core.messages import Observation
-from ml_intern.core.protocols import ToolContext
-from ml_intern.evaluation.evaluator import evaluate
+from ml_intern.core.protocols import RunPaths, ToolContext
+from ml_intern.core.sandbox import GPU
+from ml_intern.data.jobs import Desk
+from ml_intern.data.recheck import judge, recheck
+from ml_intern.evaluation.evaluator import Look, evaluate
+from ml_intern.evaluation.report import EvaluationReport
 from ml_intern.publishing import bundle as bundles
-from ml_intern.verification.source import source_digest, source_files
+from ml_intern.publishing.ledger import over_seeds
+from ml_intern.publishing.record import arguments_of
+from ml_intern.tools import _constraints as constraints
+from ml_intern.tools import _custody as custody
+from ml_intern.tools import _paper_points as paper_points
+from ml_intern.tools._claimed import judge_claims
+from ml_intern.tools._control import Controlled, run_control
+from ml_intern.tools._lineage import lineage
+from ml_intern.tools._own_metric import own_metric
+from ml_intern.tools._seeds import Repeated, repeat
+from ml_intern.verification.registry import PROBES
+from ml_intern.verification.source import defaults, source_digest, source_files, workspace_name
 
 
-def evaluate_training(context: ToolContext, training: str) -> Observation:
-    """Score the training named by its call id, or the newest; the same weights are scored only once."""
+def evaluate_training(
+    context: ToolContext, training: str, part: custody.Part = "final", *, gpu: GPU, timeout: float
+) -> Observation:
+    """Score the training named by its call id, or the newest, on a part whose labels the runtime holds."""
     trained = _trained(context, training)
     dataset = _dataset(context, trained)
     bundle = _bundle(context, trained, dataset)
-    if known := [f for f in facts(context.records, Evaluated) if f.weights_digest == trained.weights_digest]:
-        first = known[-1].scores[0]
-        text = f"These weights were scored already: {first.metric} {first.value:.4f}. A part is scored once."
-        return Observation(text=text, facts=(known[-1],))
-    agreed = facts(context.records, ContractAgreed)
-    report = evaluate(
-        context.sandboxes(),
-        run=context.run,
-        directory=context.paths.call(context.call_id) / "evaluation",
-        bundle=context.paths.bundle,
-        hidden=context.paths.hidden_data,
-        dataset=dataset,
-        cancelled=context.cancelled,
-        metric=agreed[-1].metric if agreed else None,
-    )
+    candidate = custody.Candidate(trained=trained, dataset=dataset, bundle_digest=bundle.digest)
+    if known := custody.settled(context, candidate, part):
+        return known
+    if part == "selection":
+        report = _score(context, dataset, context.paths.bundle, look=None, part=part)
+        return (
+            custody.queried(context, candidate, report)
+            if report.ok
+            else custody.failed(context, candidate, part, report)
+        )
+    with ThreadPoolExecutor(1) as beside:
+        met = beside.submit(_contamination, context, trained)
+        report = _score(context, dataset, context.paths.bundle, look=_look(context, trained))
+        contamination = met.result()
     if not report.ok:
-        return Observation(text=report.text, ok=False)
+        return custody.failed(context, candidate, part, report)
+    return _on_final(context, candidate, report, contamination, gpu=gpu, timeout=timeout)
+
+
+def _contamination(context: ToolContext, trained: Trained) -> tuple[Finding, ...]:
+    """Look for final rows in what the training read; what cannot be looked at is told."""
+    desk = Desk(
+        backend=context.sandboxes(),
+        run=context.run,
+        directory=context.paths.call(context.call_id) / "contamination",
+        cancelled=context.cancelled,
+    )
+    paths = context.paths
+    source = paths.call(trained.call_id) / "source"
+    try:
+        return judge(recheck(desk, trained, visible=paths.visible_data, hidden=paths.hidden_data, source=source))
+    except ToolError as error:
+        return (
+            Finding(name="contamination_unchecked", detail=f"What was read was not checked: {error}", refuses=False),
+        )
+
+
+def _on_final(
+    context: ToolContext,
+    candidate: custody.Candidate,
+    report: EvaluationReport,
+    contamination: tuple[Finding, ...],
+    *,
+    gpu: GPU,
+    timeout: float,
+) -> Observation:
+    """Say everything that was proven of a candidate that was scored on the final part."""
+    trained, dataset = candidate.trained, candidate.dataset
+    origin = lineage(context, trained, report.examined.get("relative_change"))
+    claims = (*judge_claims(context, trained, dataset, report), *contamination, *origin.findings)
+    repeated = _repeated(context, trained, dataset, report, gpu=gpu, timeout=timeout)
+    control = _controlled(context, trained, dataset, report, gpu=gpu, timeout=timeout)
     fact = Evaluated(
         call_id=context.call_id,
         train_call_id=trained.call_id,
-        bundle_digest=bundle.digest,
+        bundle_digest=candidate.bundle_digest,
         weights_digest=trained.weights_digest,
         dataset_digest=dataset.digest,
         split="final",
         rows=report.rows,
         scores=report.scores,
         environment=report.environment,
+        findings=(*report.findings, *claims, *repeated.findings, *control.findings),
+        examined=report.examined,
+        packages=report.packages,
+        seconds=report.seconds,
+        self_test_digest=_digest(_made(context.paths, context.call_id)),
+        metric_digest=_own_digest(context.paths),
+        seeds=repeated.scores,
+        control=control.score,
+        control_rows=control.rows,
+        base=origin.base,
     )
-    return Observation(text=report.text + _counted(context, fact), facts=(fact,))
+    said = (
+        _said((*claims, *repeated.findings, *control.findings), context)
+        + control.text
+        + origin.text(report.examined.get("relative_change"))
+    )
+    checked = _checked(context, trained, dataset, fact)
+    said += constraints.render(checked, facts(context.records, Departed))
+    followed = paper_points.compared(context.records, completed(context, trained), trained)
+    said += paper_points.render(followed, facts(context.records, Departed))
+    text = report.text + said + _over_seeds(fact) + custody.counted(context, fact)
+    return Observation(text=text, facts=(fact, checked, *((followed,) if followed else ())))
 
 
-def _counted(context: ToolContext, fact: Evaluated) -> str:
-    """Say how often the final part was used, from the second candidate on."""
-    times = len({f.weights_digest for f in facts(context.records, Evaluated)} | {fact.weights_digest})
-    return "" if times == 1 else f"\nThe final part has now been scored for {times} candidates; the card says so."
+def _repeated(
+    context: ToolContext,
+    trained: Trained,
+    dataset: DatasetPrepared,
+    report: EvaluationReport,
+    *,
+    gpu: GPU,
+    timeout: float,
+) -> Repeated:
+    """Train and score again with other seeds, where the person asked for it."""
+    first = report.scores[0].metric
+
+    def score(place: ToolContext, again: Trained) -> float | str:
+        scored = _score(place, dataset, _bundle_again(place, again, trained, dataset), look=None)
+        found = [one.value for one in scored.scores if one.metric == first]
+        return found[0] if found else scored.text
+
+    if context.seeds < 2 or any(finding.refuses for finding in report.findings):
+        return Repeated()
+    return repeat(context, trained, score, gpu=gpu, timeout=timeout)
+
+
+def _controlled(
+    context: ToolContext,
+    trained: Trained,
+    dataset: DatasetPrepared,
+    report: EvaluationReport,
+    *,
+    gpu: GPU,
+    timeout: float,
+) -> Controlled:
+    """Train on permuted labels, where the person asked for it and the model is not refused already."""
+
+    def score(place: ToolContext, again: Trained) -> EvaluationReport:
+        return _score(place, dataset, _bundle_again(place, again, trained, dataset), look=None, part="selection")
+
+    if not context.control or any(finding.refuses for finding in report.findings):
+        return Controlled()
+    return run_control(context, trained, dataset, report.scores, score, gpu=gpu, timeout=timeout)
+
+
+def _bundle_again(place: ToolContext, again: Trained, trained: Trained, dataset: DatasetPrepared) -> Path:
+    """Assemble the bundle of a training that repeats `trained`, in the folder of its own call."""
+    network = _network(place, trained)
+    folder = place.paths.call(place.call_id) / "bundle"
+    weights = place.paths.outputs / place.call_id / "model.safetensors"
+    source = _source(place, again, network)
+    bundles.build(
+        folder, trained=again, network=network, dataset=dataset, source=source, weights=weights, run=place.run
+    )
+    return folder
+
+
+def _said(findings: Sequence[Finding], context: ToolContext) -> str:
+    """Tell the findings, and which of them keep the model from being published."""
+    return "".join(f"\n{_standing(finding, context)}{finding.detail}" for finding in findings)
+
+
+def _standing(finding: Finding, context: ToolContext) -> str:
+    if not finding.refuses:
+        return ""
+    return "Allowed by the person: " if finding.name in context.allowed else "Cannot be published: "
+
+
+def _over_seeds(fact: Evaluated) -> str:
+    """Say what the repeats gave."""
+    if not fact.seeds:
+        return ""
+    mean, low, high = over_seeds(fact.scores[0], [one.value for one in fact.seeds])
+    return (
+        f"\nOver {1 + len(fact.seeds)} trainings with different seeds: {fact.scores[0].metric} mean {mean:.4g}, 95 % "
+        f"interval {low:.4g} to {high:.4g}. A gain that is smaller than this is none."
+    )
+
+
+def stored_self_test(context: ToolContext, evaluated: Evaluated) -> Path | None:
+    """Give the self-test that an evaluation stored, if it did."""
+    return _made(context.paths, evaluated.call_id) if evaluated.self_test_digest else None
+
+
+def _made(paths: RunPaths, call_id: str) -> Path:
+    return paths.call(call_id) / "evaluation" / "made" / "selftest.safetensors"
+
+
+def _digest(file: Path) -> str:
+    """Digest what the sandbox wrote; nothing where it is no ordinary file."""
+    if file.is_symlink() or not file.is_file():
+        return ""
+    return bundles.file_digest(file)
+
+
+def _look(context: ToolContext, trained: Trained) -> Look:
+    """Examine the network with the inputs that it was checked with."""
+    seed = trained.hyperparameters.get("seed", "")
+    inputs = arguments_of(context.records, _network(context, trained)).get("inputs")
+    return Look(
+        inputs=tuple(cast("list[Mapping[str, object]]", inputs)) if isinstance(inputs, list) else (),
+        seed=int(seed) if seed.isdigit() else None,
+    )
+
+
+def _score(
+    context: ToolContext, dataset: DatasetPrepared, bundle: Path, *, look: Look | None, part: custody.Part = "final"
+) -> EvaluationReport:
+    agreed = facts(context.records, ContractAgreed)
+    return evaluate(
+        context.sandboxes(),
+        run=context.run,
+        directory=context.paths.call(context.call_id) / "evaluation",
+        bundle=bundle,
+        hidden=custody.folder(context, part),
+        dataset=custody.view(dataset, part),
+        cancelled=context.cancelled,
+        metric=agreed[-1].metric if agreed else None,
+        look=look,
+        own=own_metric(context.paths),
+        explainer=PROBES if part == "selection" else None,
+    )
+
+
+def _own_digest(paths: RunPaths) -> str:
+    own = own_metric(paths)
+    return bundles.file_digest(next(own.folder.glob("*.py"))) if own else ""
+
+
+def _checked(context: ToolContext, trained: Trained, dataset: DatasetPrepared, fact: Evaluated) -> ContractChecked:
+    """Hold what the sentence fixed against this training."""
+    agreed = facts(context.records, ContractAgreed)
+    proven = constraints.Proven(
+        dataset=dataset,
+        network=completed(context, trained),
+        trained=trained,
+        scores=fact.scores,
+        source=context.paths.call(trained.call_id) / "source",
+    )
+    fixed = agreed[-1].constraints if agreed else ()
+    opened = started(context.records)
+    checked = constraints.check(fixed, proven)
+    named = constraints.named_data(opened.task if opened else "", fixed, dataset)
+    return replace(checked, checks=(*checked.checks, *named))
+
+
+def bundled(context: ToolContext, training: str) -> bundles.Bundle:
+    """Assemble the bundle of a training anew, in the run's place for it; equal to the one that was evaluated then."""
+    trained = _trained(context, training)
+    return _bundle(context, trained, _dataset(context, trained))
 
 
 def _bundle(context: ToolContext, trained: Trained, dataset: DatasetPrepared) -> bundles.Bundle:
@@ -93,6 +321,14 @@ def _network(context: ToolContext, trained: Trained) -> NetworkVerified:
     if not passed:
         raise ToolError("the network of this training has no forward pass")
     return passed[-1]
+
+
+def completed(context: ToolContext, trained: Trained) -> NetworkVerified:
+    """Give the network with every argument it was built with: those given, and the defaults of its class."""
+    network = _network(context, trained)
+    code = _source(context, trained, network)[workspace_name(network.file)]
+    given = cast("dict[str, object]", json.loads(network.arguments))
+    return replace(network, arguments=json.dumps({**defaults(code, network.class_name), **given}))
 
 
 def _source(context: ToolContext, trained: Trained, network: NetworkVerified) -> dict[str, bytes]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import difflib
+import re
+from pathlib import Path, PurePosixPath
 
+from ml_intern.core import confined
+from ml_intern.core.collecting import Bounds, Entry, shown, walk
 from ml_intern.core.errors import ToolError
 from ml_intern.core.protocols import RunPaths
-from ml_intern.verification import confined
 from ml_intern.verification.condense import shorten
+from ml_intern.verification.unit_tests import TOOLBOX, offered
 
 MAX_READ = 8 << 20
 """Bytes of a file that `read_text` opens."""
+MAX_LOG = 80 << 20
+"""The same of what a call printed, which is kept whole up to `Limits.stored`."""
 MAX_WRITE = 1 << 20
 SHOWN = 8000
 """Characters that `read_text` gives at most."""
 _LISTED = 30
+_SHOWN_PLACES = 8
 _LOGS = ("output.log", "metrics.jsonl")
 
 
@@ -33,19 +39,55 @@ def write_text(paths: RunPaths, path: str, content: str) -> str:
     return name
 
 
+def edit_text(paths: RunPaths, path: str, old: str, new: str) -> tuple[str, int]:
+    """Replace `old` in a file of the workspace; gives its name there, and the line of the change.
+
+    The same edit again, as after a crash, finds `new` in the place of `old` and changes nothing.
+
+    Raises:
+        ToolError: the file cannot be read, or `old` does not occur exactly once; the message says where.
+    """
+    name = path.removeprefix("/workspace/")
+    if not old or old == new:
+        raise ToolError("`old` must be some text of the file, and `new` another")
+    text = confined.read_bytes(paths.workspace, name, limit=MAX_WRITE).decode("utf-8", "surrogateescape")
+    places = [text.count("\n", 0, found.start()) + 1 for found in re.finditer(re.escape(old), text)]
+    if len(places) > 1:
+        lines = ", ".join(map(str, places[:_SHOWN_PLACES]))
+        raise ToolError(f"`old` occurs {len(places)} times in {name}, at lines {lines}; add lines around the one meant")
+    if not places and new and text.count(new) == 1:
+        return name, text.count("\n", 0, text.index(new)) + 1
+    if not places:
+        raise ToolError(f"`old` is not in {name}, {_nearest(text, old)}; spaces and line ends count: see read_file")
+    write_text(paths, name, text.replace(old, new))
+    return name, places[0]
+
+
+def _nearest(text: str, old: str) -> str:
+    """Say where something like the first line of `old` stands."""
+    first = next((line.strip() for line in old.splitlines() if line.strip()), "")
+    rows = [line.strip() for line in text.splitlines()]
+    close = difflib.get_close_matches(first, rows, n=1, cutoff=0.6)
+    return f"though line {rows.index(close[0]) + 1} is like it: {close[0]!r}" if close else "nor anything like it"
+
+
 def read_text(paths: RunPaths, path: str, *, start_line: int, lines: int) -> str:
     """Give some lines of a text file, with a note on where they are in it; or the names in a folder.
+
+    Where the workspace has no `properties.py`, that is what tests may import under this name.
 
     Raises:
         ToolError: it does not exist, is no text, or is not for the language model to read.
     """
     root, name = _place(paths, path)
-    if _is_folder(root, name):
-        return _listing(root / name)
+    if name == "." or confined.kind(root, name) == "folder":
+        return _listing(root, name)
     try:
-        data = confined.read_bytes(root, name, limit=MAX_READ)
+        data = confined.read_bytes(root, name, limit=MAX_LOG if path.startswith("calls/") else MAX_READ)
     except ToolError as error:
-        raise ToolError(f"{error}. The workspace has: {_listing(paths.workspace)}") from error
+        if name == TOOLBOX.name and root == paths.workspace:
+            return offered()
+        raise ToolError(f"{error}. The workspace has: {_listing(paths.workspace, '.')}") from error
     if b"\0" in data[:4096]:
         raise ToolError(f"{path} is no text; look at it with run_python")
     rows = data.decode("utf-8", "replace").splitlines()
@@ -70,20 +112,13 @@ def _place(paths: RunPaths, path: str) -> tuple[Path, str]:
     return paths.workspace, path.removeprefix("/workspace").strip("/") or "."
 
 
-def _is_folder(root: Path, name: str) -> bool:
-    """Whether `name` is a folder reached without a link."""
-    place = root
-    for part in Path(name).parts:
-        place /= part
-        if part == ".." or place.is_symlink():
-            return False
-    return place.is_dir()
+def _listing(root: Path, folder: str) -> str:
+    found = [e for e in walk(root, Bounds(), folder) if isinstance(e, Entry) and e.kind == "file"]
+    names = [shown(entry.name) for entry in found if not _is_hidden(entry.name)]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(names[:_LISTED]) or "no files") + more
 
 
-def _listing(folder: Path) -> str:
-    found: list[str] = []
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        found.extend(str((Path(where) / name).relative_to(folder)) for name in sorted(files) if name[0] != ".")
-    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return (", ".join(found[:_LISTED]) or "no files") + more
+def _is_hidden(name: str) -> bool:
+    *folders, last = PurePosixPath(name).parts
+    return last.startswith(".") or any(folder.startswith((".", "__")) for folder in folders)

@@ -11,7 +11,7 @@ from ml_intern.core.protocols import ToolContext
 from ml_intern.core.sandbox import GPU
 from ml_intern.verification.gates import verified_digests
 from ml_intern.verification.source import source_digest, source_files, workspace_name
-from ml_intern.verification.training import Order
+from ml_intern.verification.training import OnDivergence, Order
 
 
 def training_order(
@@ -22,6 +22,7 @@ def training_order(
     *,
     gpu: GPU,
     timeout: float,
+    recover: OnDivergence = "ask",
 ) -> Order:
     """Read script and network, once each, from the workspace or from what this call ran with before a crash.
 
@@ -48,4 +49,6 @@ def training_order(
         data=context.paths.visible_data if prepared else None,
         gpu=gpu,
         timeout=timeout,
+        rows=prepared[-1].rows.get("search", 0) if prepared else 0,
+        recover=recover,
     )

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from ml_intern.core.errors import SandboxError
 from ml_intern.core.events import ToolStarted
+from ml_intern.core.folds import started
 from ml_intern.core.live import ToolOutput
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.core.sandbox import GPU, Execution, Mount, Sandbox, SandboxSpec
 from ml_intern.tools._verified import list_verified
-from ml_intern.verification.condense import condense
+from ml_intern.verification.condense import condense, explained
 from ml_intern.verification.training import guard_mounts
 
+_RECIPES = "rules"
 _GONE = "(A new session: variables of earlier calls are gone; files are still there.)"
 
 
@@ -28,11 +33,25 @@ class _Opened:
 
 
 class PythonSession:
-    """Opens lazily; a failed sandbox is dropped, so that the next call gets a new one."""
+    """Opens at its first use, or ahead of it; a failed sandbox is dropped, so that the next call gets a new one."""
 
     def __init__(self, gpu: GPU) -> None:
         self._gpu: GPU = gpu
         self._opened: _Opened | None = None
+        self._ahead: Future[_Opened] | None = None
+        self._is_fresh = False  # no call has used it
+
+    def prepare(self, context: ToolContext) -> None:
+        """Open it in the background, so that the first execution finds it there; what fails, fails again then.
+
+        Does nothing for the built-in recipes, which never execute anything in it.
+        """
+        begun = started(context.records)
+        if begun is None or begun.model.partition(":")[0] == _RECIPES or self._opened or self._ahead:
+            return
+        list_verified(context)  # here, so that an older list never replaces a newer one
+        self._ahead = ahead = Future[_Opened]()
+        Thread(target=_fulfil, args=(ahead, lambda: self._open(context)), daemon=True).start()
 
     def run(self, context: ToolContext, code: str, timeout: float) -> Observation:
         """Run `code` and shape what came out; the whole output goes to the call's folder."""
@@ -42,40 +61,67 @@ class PythonSession:
         with log.open("w", encoding="utf-8") as file:
 
             def show(text: str) -> None:
-                file.write(text)
                 context.live(ToolOutput(call_id=context.call_id, text=text))
 
             try:
-                done = sandbox.execute(code, timeout=timeout, on_output=show, cancelled=context.cancelled)
+                done = sandbox.execute(
+                    code, timeout=timeout, on_output=show, cancelled=context.cancelled, log=file.write
+                )
             except SandboxError:
                 self.close()
                 raise
+            file.write(f"\n{done.traceback}" if done.traceback else "")
         return Observation(text=_shown(done, context.call_id, remark), ok=done.ok)
 
     def close(self) -> None:
-        """End the session; safe to call twice."""
+        """End the session, also one that is only being opened; safe to call twice."""
+        self._take_ahead()
         if self._opened is not None:
             self._opened.sandbox.close()
             self._opened = None
 
     def _sandbox(self, context: ToolContext) -> tuple[Sandbox, str]:
-        mounts = _mounts(context)
-        folders = tuple((s.st_dev, s.st_ino) for s in (mount.source.stat() for mount in mounts))
+        self._take_ahead()
         known = self._opened
-        if known is not None and (known.run, known.folders) == (context.run, folders):
-            return known.sandbox, ""
-        self.close()
-        list_verified(context)
+        if known is None or (known.run, known.folders) != (context.run, _identities(_mounts(context))):
+            self.close()
+            list_verified(context)
+            self._opened = known = self._open(context)
+            self._is_fresh = True
+        remark = _GONE if self._is_fresh and _had_session(context) else ""
+        self._is_fresh = False
+        return known.sandbox, remark
+
+    def _open(self, context: ToolContext) -> _Opened:
+        mounts = _mounts(context)
+        folders = _identities(mounts)  # before they are mounted: one replaced meanwhile is noticed at the first use
         sandbox = context.sandboxes().open(
             SandboxSpec(
                 run=context.run,
                 mounts=mounts,
                 environment={"PYTHONPATH": "/opt/ml-intern/guard:/workspace"},
                 gpu=self._gpu,
+                has_packages=True,
             )
         )
-        self._opened = _Opened(sandbox=sandbox, run=context.run, folders=folders)
-        return sandbox, _GONE if _had_session(context) else ""
+        return _Opened(sandbox=sandbox, run=context.run, folders=folders)
+
+    def _take_ahead(self) -> None:
+        """Wait for what is being opened, if anything is; a failure is told by the attempt that needs it."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead.exception() is None:
+            self._opened, self._is_fresh = ahead.result(), True
+
+
+def _fulfil(future: Future[_Opened], make: Callable[[], _Opened]) -> None:
+    try:
+        future.set_result(make())
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the result decides
+        future.set_exception(error)
+
+
+def _identities(mounts: Sequence[Mount]) -> tuple[tuple[int, int], ...]:
+    return tuple((status.st_dev, status.st_ino) for status in (mount.source.stat() for mount in mounts))
 
 
 def _mounts(context: ToolContext) -> tuple[Mount, ...]:
@@ -99,12 +145,13 @@ def _shown(done: Execution, call_id: str, remark: str) -> str:
     """Put output, value, error and what became of the session into one text."""
     parts = [remark, condense(done.output).rstrip()]
     parts.append(f"→ {condense(done.value, 1500)}" if done.value is not None else "")
-    parts.append(condense(done.traceback or done.error or "", 2500))
+    parts.append(explained(done.traceback or done.error or "", 2500))
     parts.append("Interrupted after its time limit; variables are kept." if done.timed_out and not done.died else "")
     parts.append("Interrupted by the person." if done.interrupted else "")
     parts.append(
         f"The session was lost ({done.died}); a fresh one stands ready, without variables." if done.died else ""
     )
-    if done.dropped or len(done.output) > len(parts[1]) + 200:
-        parts.append(f"(all of the output: read_file calls/{call_id}/output.log)")
+    parts += [f"Figure saved: {path}" for path in done.artefacts]
+    if done.traceback or done.dropped or len(done.output) > len(parts[1]) + 200:
+        parts.append(f"(all of it: read_file calls/{call_id}/output.log)")
     return "\n".join(part for part in parts if part) or "(no output)"

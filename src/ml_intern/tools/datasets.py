@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from pydantic import Field
 from ml_intern.config import Settings
 from ml_intern.core.errors import ToolError
 from ml_intern.core.events import Event, ToolFinished, ToolStarted
-from ml_intern.core.facts import DatasetPrepared, Trained
+from ml_intern.core.facts import DataFinding, DatasetPrepared, Departed, Trained
 from ml_intern.core.folds import facts, started
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
@@ -20,6 +21,7 @@ from ml_intern.data import prepare as preparation
 from ml_intern.data.jobs import Desk
 from ml_intern.data.source import DatasetSource, is_local, names_path, resolve
 from ml_intern.tools._define import Toolset, tool
+from ml_intern.tools._overruled import OF_DATA
 
 
 class HuggingFaceDatasets(Toolset):
@@ -27,7 +29,7 @@ class HuggingFaceDatasets(Toolset):
 
     @tool(effect="read", recovery="repeat")
     def inspect_dataset(self, dataset: str, context: ToolContext) -> Observation:
-        """Describe a data set: splits, columns, class balance, duplicates, first rows, proposed inputs and target.
+        """Describe a data set: splits, columns, class balance, duplicates, example values, proposed inputs and target.
 
         `dataset`: "org/name" on the Hugging Face Hub (or "org/name:config@revision"), a local path the task names
         ("./data", "/x/y.csv"; csv, tsv, json, jsonl, parquet, image folder), or "sklearn/digits" (also iris, wine,
@@ -45,25 +47,41 @@ class HuggingFaceDatasets(Toolset):
         inputs: tuple[str, ...] = (),
         target: str = "",
         final_fraction: Annotated[float, Field(gt=0, lt=0.9)] = 0.2,
-        seed: Annotated[int, Field(ge=0)] = 0,
+        group: str = "",
+        time: str = "",
+        allow: dict[str, str] | None = None,
     ) -> Observation:
-        """Split a data set for training, and keep a final part of it with the runtime. Needed before training.
+        """Split and check a data set; the runtime keeps the labels of two parts. Needed before training.
 
-        Writes /data/search.parquet (train on it) and /data/selection.parquet (choose with it); the final part is for
-        the one evaluation that counts. Leave `inputs` and `target` out to take the proposal of inspect_dataset.
-        Official train, validation and test splits are kept; otherwise `final_fraction` of the rows become final.
-        Rows repeated across parts are removed. Example: {"dataset": "sklearn/digits"}. Refused after training; a wrong
-        column name is answered with the list of columns.
+        Writes /data/search.parquet (train on it) and /data/selection.parquet (inputs only; evaluate scores it). Leave
+        `inputs` and `target` out to take the proposal of inspect_dataset. Official splits are kept; otherwise
+        `final_fraction` becomes final. `group`: column whose rows stay together; `time`: the latest become final.
+        Repeats across parts are removed. A column that gives the target away is refused, unless `allow` maps the check
+        to a reason. Example: {"dataset": "sklearn/digits"}.
         """
         if facts(context.records, Trained):
             raise ToolError("a network was trained on the prepared data; other data need a new run")
         _require_same_split(context)
         source = _source(dataset, context)
-        request = preparation.PrepareRequest(inputs=inputs, target=target, final_fraction=final_fraction, seed=seed)
+        of_person = {check: reason for check, reason in context.allowed.items() if check in OF_DATA}
+        reasons = {**(allow or {}), **of_person}
+        request = preparation.PrepareRequest(
+            inputs=inputs, target=target, final_fraction=final_fraction, group=group, time=time, allow=reasons
+        )
         paths = context.paths
         destination = preparation.Destination(visible=paths.visible_data, hidden=paths.hidden_data)
         prepared = preparation.prepare(_desk(context), source, request, destination)
-        return Observation(text=preparation.render(prepared), facts=(prepared.fact,))
+        departed = tuple(_allowed(finding, request.allow) for finding in prepared.fact.findings)
+        return Observation(text=preparation.render(prepared), facts=(prepared.fact, *(d for d in departed if d)))
+
+
+def _allowed(finding: DataFinding, reasons: Mapping[str, str]) -> Departed | None:
+    """Put on record that a check was overruled, with the reason that was given."""
+    if finding.outcome != "allowed":
+        return None
+    return Departed(
+        point=f"check {finding.check}", decision=f"allowed: {finding.detail}", reason=reasons[finding.check]
+    )
 
 
 def _source(dataset: str, context: ToolContext) -> DatasetSource:
@@ -75,7 +93,7 @@ def _source(dataset: str, context: ToolContext) -> DatasetSource:
             f"the task does not name {dataset[:200]!r}; only files that the task names by their "
             "path are open. Use a data set of the Hub or of sklearn, or say which path the person must name."
         )
-    return resolve(dataset, Settings.load(os.environ), private=_home(context))
+    return resolve(dataset, Settings.load(os.environ, home=context.home), private=_home(context))
 
 
 def _home(context: ToolContext) -> Path:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ml_intern.config import Settings
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import Published
+from ml_intern.core.folds import chosen_training
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.publishing import bundle as bundles
@@ -19,6 +21,10 @@ from ml_intern.publishing.push import CARD, choose, confirm, push, stage
 from ml_intern.publishing.record import ModelRecord, gather
 from ml_intern.publishing.roundtrip import try_snippet
 from ml_intern.tools._define import Toolset, tool
+from ml_intern.tools._evaluation import bundled, stored_self_test
+from ml_intern.tools._overruled import overruled
+
+_CHANGED = "the bundle is not the one that was evaluated"
 
 
 class HubDeployer(Toolset):
@@ -28,7 +34,7 @@ class HubDeployer(Toolset):
         self._settings = settings
         self._sleep = sleep
 
-    @tool(effect="publish", recovery="verify", requires=("evaluated",), verify="_happened")
+    @tool(effect="publish", recovery="verify", requires=("evaluated", "contract_kept"), verify="_happened")
     def publish(  # noqa: D417 - the model does not see `context`
         self,
         repository: str,
@@ -39,34 +45,44 @@ class HubDeployer(Toolset):
         context: ToolContext,
         license: str = "apache-2.0",
         private: bool = True,
+        training: str = "",
     ) -> Observation:
-        """Publish the model that was evaluated last: network source, weights, model card and provenance.
+        """Publish an evaluated model: network source, weights, model card and provenance.
 
         The card's numbers (scores, hyperparameters, data, digests) are written by code from what was recorded; you
         write words only. A decimal number or percentage that was not measured is refused.
-        Afterwards everything is downloaded again, compared, and the card's usage example is run.
+        Afterwards all is downloaded, compared, and the card's example run.
 
         Args:
-            repository: `name`, or `namespace/name`. Without a Hub token the model goes to a local folder instead.
+            repository: `name`, or `namespace/name`. Without a Hub token it goes to a local folder.
             title: one line.
-            summary: what the model is and why it is built so, a paragraph.
+            summary: what it is and why so, a paragraph.
             intended_use: what it is for, and what not.
             limitations: where it fails or was not tested.
-            license: identifier on the Hub, such as `mit`; must agree with the license of the data.
+            license: its name on the Hub, such as `mit`; must agree with that of the data.
             private: keep True unless the task asks for a public model.
+            training: its call id, default the newest; must be evaluated on final.
 
         Example: publish(repository="digits-mlp", title="Digits MLP", summary="A small ...", intended_use="...",
         limitations="...")
         """
         prose = Prose(title=title, summary=summary, intended_use=intended_use, limitations=limitations, license=license)
-        settings = self._load()
-        record, bundle = _evaluated(context)
+        settings = self._load(context)
+        record, bundle = _evaluated(context, training)
         destination = choose(settings, sleep=self._sleep)
         full = destination.complete(repository)
         files = _staged(context)
-        stage(files, bundle=bundle, record=record, prose=prose, repository=full, destination=destination)
+        stage(
+            files,
+            bundle=bundle,
+            record=record,
+            prose=prose,
+            repository=full,
+            destination=destination,
+            self_test=stored_self_test(context, record.evaluated),
+        )
         revision = push(files, destination, full, private=private, key=_key(context), settings=settings, title=full)
-        return _checked(files, destination, full, revision, context, bundle=bundle)
+        return _checked(files, destination, full, revision, context, record=record, bundle=bundle)
 
     def _happened(
         self,
@@ -78,19 +94,20 @@ class HubDeployer(Toolset):
         context: ToolContext,
         license: str = "apache-2.0",
         private: bool = True,
+        training: str = "",
     ) -> Observation | None:
         """Look for the commit of this call; the checks that follow a push are made now if it is there."""
         del title, summary, intended_use, limitations, license, private
-        destination = choose(self._load(), sleep=self._sleep)
+        destination = choose(self._load(context), sleep=self._sleep)
         full = destination.complete(repository)
         revision = destination.find(full, _key(context)) if _staged(context).exists() else None
         if revision is None:
             return None
-        _, bundle = _evaluated(context)
-        return _checked(_staged(context), destination, full, revision, context, bundle=bundle)
+        record, bundle = _evaluated(context, training)
+        return _checked(_staged(context), destination, full, revision, context, record=record, bundle=bundle)
 
-    def _load(self) -> Settings:
-        return self._settings or Settings.load(os.environ)
+    def _load(self, context: ToolContext) -> Settings:
+        return self._settings or Settings.load(os.environ, home=context.home)
 
 
 def _key(context: ToolContext) -> str:
@@ -102,17 +119,30 @@ def _staged(context: ToolContext) -> Path:
     return context.paths.call(context.call_id) / "publication"
 
 
-def _evaluated(context: ToolContext) -> tuple[ModelRecord, bundles.Bundle]:
-    """Give the newest evaluation and the bundle it was made with.
+def _evaluated(context: ToolContext, training: str) -> tuple[ModelRecord, bundles.Bundle]:
+    """Give the evaluation of a training, the newest if none is named, and the bundle it was made with.
+
+    The run keeps one bundle, of the training that was looked at last; that of another is assembled again.
 
     Raises:
         ToolError: the bundle is not the evaluated one.
     """
-    record = gather(context.records, run=context.run)
+    chosen = chosen_training(context.records, training)
+    record = gather(context.records, run=context.run, weights=chosen.weights_digest if chosen else "")
     bundle = bundles.read(context.paths.bundle)
     if bundle.digest != record.evaluated.bundle_digest:
-        raise ToolError("the bundle is not the one that was evaluated last; evaluate again, then publish")
-    return record, bundle
+        bundle = _again(context, record.trained.call_id)
+    if bundle.digest != record.evaluated.bundle_digest:
+        raise ToolError(f"{_CHANGED}; evaluate {record.trained.call_id} again, then publish")
+    allowed = tuple(overruled(context, record.evaluated))
+    return replace(record, departures=(*record.departures, *allowed)), bundle
+
+
+def _again(context: ToolContext, training: str) -> bundles.Bundle:
+    try:
+        return bundled(context, training)
+    except ToolError as error:
+        raise ToolError(f"{_CHANGED} and cannot be made again: {error}") from error
 
 
 def _checked(
@@ -122,6 +152,7 @@ def _checked(
     revision: str,
     context: ToolContext,
     *,
+    record: ModelRecord,
     bundle: bundles.Bundle,
 ) -> Observation:
     """Download, compare, run the example, and say what was published."""
@@ -150,6 +181,7 @@ def _checked(
     return Observation(
         text=f"{where} Every file was fetched again and is equal; the card's example ran and printed:\n{output}",
         facts=(
+            *overruled(context, record.evaluated),
             Published(
                 repository=repository,
                 revision=revision,

@@ -16,6 +16,12 @@ _ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)
 _CARETS = re.compile(r"^\s*[\^~]+[\^~\s]*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+))?$')
 _TRACEBACK = re.compile(r"(?:Original )?Traceback \(most recent call last\):\s*$")
+_BEGIN = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
+_CHAINED = re.compile(
+    r"\n\n(?:During handling of the above exception|The above exception was the direct cause)[^\n]*\n\n$"
+)
+_LOGGED = re.compile(r"^[VDIWEC]\d{4} [\d:.]+ \d+ torch/[^\]]*\](?: \[[^\]]*\])*( ?.*)$")
+"""A line of torch's own log; of a traceback in it only the first and the last line are kept."""
 _LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|^<frozen|/opt/ml-intern/")
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|'[^']*'|\"[^\"]*\"|\b\w+(?:\.\w+){2,}\b")
 _ADVICE = re.compile(r"TORCH_LOGS=|TORCHDYNAMO_VERBOSE|For extended logs|You can suppress this|To disable this warning")
@@ -26,8 +32,31 @@ _SHOWN = 2
 
 def condense(text: str, limit: int = LIMIT) -> str:
     """Fold progress bars, lines of one form and library frames, then cut the middle out to fit `limit` characters."""
-    lines = [line for line in _states(text) if line.strip() and not _CARETS.match(line) and not _ADVICE.search(line)]
+    kept = (line for line in map(_unlogged, _states(text)) if line.strip() and not _CARETS.match(line))
+    lines = [line for line in kept if not _ADVICE.search(line)]
     return shorten("\n".join(_fold(list(_frames(lines)))), limit)
+
+
+MARK = "[explained]"
+"""Begins the explanation that the sandbox writes after a traceback."""
+
+
+def explained(text: str, limit: int = LIMIT) -> str:
+    """Condense `text`; where its last traceback is explained, the explanation stands in its place."""
+    before, mark, explanation = text.rpartition(f"{MARK}\n")
+    if not mark:
+        return condense(text, limit)
+    printed = "\n".join(line for line in _without_last_traceback(before).split("\n") if not _LOGGED.match(line))
+    rest = condense(printed, max(limit - len(explanation), limit // 4))
+    return "\n".join(part for part in (rest.rstrip(), condense(explanation, limit).rstrip()) if part)
+
+
+def _without_last_traceback(text: str) -> str:
+    """Cut the traceback off that ends `text`, with those of the errors that led to it."""
+    begins = [match.start() for match in _BEGIN.finditer(text)]
+    while len(begins) > 1 and _CHAINED.search(text[begins[-2] : begins[-1]]):
+        begins.pop()
+    return text[: begins[-1]] if begins else text
 
 
 def shorten(text: str, limit: int = LIMIT) -> str:
@@ -45,6 +74,15 @@ def _states(text: str) -> Iterator[str]:
     for line in _ESCAPE.sub("", text.replace("\r\n", "\n")).split("\n"):
         shown = [state for state in line.split("\r") if state.strip()]
         yield shown[-1].rstrip() if shown else ""
+
+
+def _unlogged(line: str) -> str:
+    """Take time and place off a line of torch's log; frames and carets in it go."""
+    logged = _LOGGED.match(line)
+    if logged is None:
+        return line
+    text = logged[1].removeprefix(" ")
+    return "" if text.startswith((" ", "Traceback")) else text.strip()
 
 
 def _frames(lines: Sequence[str]) -> Iterator[str]:

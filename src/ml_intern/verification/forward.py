@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ml_intern.core.errors import ToolError
-from ml_intern.core.facts import NetworkVerified
-from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
+from ml_intern.core.facts import NetworkVerified, TaskKind
+from ml_intern.core.sandbox import JobResult, Mount, SandboxBackend
+from ml_intern.verification.asking import SOURCE, Question, ask, plain
 from ml_intern.verification.source import source_digest
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
@@ -20,9 +20,6 @@ JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | 
 TIMEOUT = 120.0
 """Seconds one check may take."""
 
-_PROBES = Path(__file__).parent / "probes"
-_INSIDE = "/opt/ml-intern/probes"
-_SOURCE = "/source"
 _DATA = "/data"
 _BATCH = 2
 _LIMIT = 1500
@@ -49,12 +46,14 @@ class Sample:
     Attributes:
         data: folder with `search.parquet`.
         inputs: the columns a row has; the target is not among them.
-        classes: names of the classes by index; empty for regression.
+        classes: names of the classes by index; empty for numbers and texts.
+        task: what is predicted.
     """
 
     data: Path
     inputs: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    task: TaskKind = "classification"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,19 +120,19 @@ def check_forward(
     question = _question(request, sample)
     digest = source_digest(files)
     place = directory / hashlib.sha256(f"{digest} {question}".encode()).hexdigest()[:16]
-    _write(place / "source", files)
-    nonce = _nonce(place / "nonce")
-    job = backend.start(
-        _sandbox(run, place / "source", sample),
-        JobSpec(
-            directory=place / "job",
-            argv=("python", "-I", f"{_INSIDE}/forward.py"),
-            stdin=json.dumps({**json.loads(question), "nonce": nonce}).encode(),
-            timeout=TIMEOUT,
-        ),
-    )
-    result = job.wait(on_event=_unseen, cancelled=cancelled)
-    return _judge(request, digest, result, nonce)
+    data = () if sample is None else (Mount(source=sample.data, target=_DATA),)
+    asked = Question(program="forward.py", text=question, place=place, files=files, timeout=TIMEOUT, mounts=data)
+    result, said = ask(backend, asked, run=run, cancelled=cancelled)
+    return _with_traceback(directory, _judge(request, digest, result, said))
+
+
+def _with_traceback(directory: Path, report: ForwardReport) -> ForwardReport:
+    """Keep the whole traceback in the call's folder, and say how to read it."""
+    if not report.traceback:
+        return report
+    (directory / "output.log").write_text(report.traceback, "utf-8", errors="replace")
+    pointer = f"\n(whole traceback: read_file calls/{directory.name}/output.log)"
+    return replace(report, text=_crop(report.text, _LIMIT - len(pointer)) + pointer)
 
 
 def _refuse_nonsense(files: Mapping[str, bytes], request: ForwardRequest) -> None:
@@ -157,11 +156,16 @@ def _question(request: ForwardRequest, sample: Sample | None) -> str:
     try:
         return json.dumps(
             {
-                "root": _SOURCE,
+                "root": SOURCE,
                 **asdict(request),
                 "arguments": dict(request.arguments),
                 "sample": sample
-                and {"file": f"{_DATA}/search.parquet", "inputs": sample.inputs, "classes": sample.classes},
+                and {
+                    "file": f"{_DATA}/search.parquet",
+                    "inputs": sample.inputs,
+                    "classes": sample.classes,
+                    "task": sample.task,
+                },
             },
             sort_keys=True,
             allow_nan=False,
@@ -170,41 +174,10 @@ def _question(request: ForwardRequest, sample: Sample | None) -> str:
         raise ToolError(f"the constructor's arguments must be JSON, as config.json will hold them: {error}") from error
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-
-
-def _nonce(file: Path) -> str:
-    """Give the secret of this request; kept, so that a resumed call knows the report of the job it attaches to."""
-    if not file.exists():
-        draft = file.with_suffix(".new")
-        draft.write_text(secrets.token_hex(16), "utf-8")
-        draft.replace(file)
-    return file.read_text("utf-8")
-
-
-def _sandbox(run: str, source: Path, sample: Sample | None) -> SandboxSpec:
-    mounts = [Mount(source=source, target=_SOURCE), Mount(source=_PROBES, target=_INSIDE)]
-    if sample is not None:
-        mounts.append(Mount(source=sample.data, target=_DATA))
-    return SandboxSpec(
-        run=run,
-        mounts=tuple(mounts),
-        working_directory="/tmp",
-        environment={"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "HF_HOME": "/tmp/huggingface"},
-    )
-
-
-def _unseen(event: JobEvent) -> None:
-    """Show nothing: what the candidate prints is no part of the verdict."""
-    del event
-
-
-def _judge(request: ForwardRequest, digest: str, result: JobResult, nonce: str) -> ForwardReport:
-    findings = next((f for line in result.reports if (f := _parse(line, nonce)) is not None), None)
+def _judge(
+    request: ForwardRequest, digest: str, result: JobResult, said: Sequence[Mapping[str, object]]
+) -> ForwardReport:
+    findings = next((f for report in said if (f := _parse(report)) is not None), None)
     if findings is None:
         return ForwardReport(passed=False, text=_crop(_unreported(request, result), _LIMIT), traceback=result.output)
     if findings.failures:
@@ -221,26 +194,18 @@ def _judge(request: ForwardRequest, digest: str, result: JobResult, nonce: str) 
     return ForwardReport(passed=True, text=_succeeded(fact, findings), fact=fact)
 
 
-def _parse(line: str, nonce: str) -> _Findings | None:
-    """Read the report; None for a line that the probe did not write."""
+def _parse(report: Mapping[str, Any]) -> _Findings | None:
+    """Read the report; None for one that is not whole."""
     try:
-        report = json.loads(line)
-        if not secrets.compare_digest(str(report["nonce"]).encode(), nonce.encode()):
-            return None
         return _Findings(
-            passed=tuple(_plain(name) for name in report["passed"]),
-            failures=tuple((_plain(failure["check"]), _plain(failure["text"])) for failure in report["failures"]),
-            notes=tuple(_plain(note) for note in report["notes"]),
+            passed=tuple(plain(name) for name in report["passed"]),
+            failures=tuple((plain(failure["check"]), plain(failure["text"])) for failure in report["failures"]),
+            notes=tuple(plain(note) for note in report["notes"]),
             parameters=int(report["parameters"]),
-            traceback=_plain(report["traceback"]),
+            traceback=plain(report["traceback"]),
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-
-
-def _plain(text: object) -> str:
-    """Replace what no file can hold: messages of the candidate may have lone surrogates."""
-    return str(text).encode("utf-8", "replace").decode("utf-8")
 
 
 def _unreported(request: ForwardRequest, result: JobResult) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
-import stat
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
+from ml_intern.core import confined
+from ml_intern.core.collecting import Bounds, Entry, walk
 from ml_intern.core.errors import ToolError
 
 MAX_FILE = 1 << 20
@@ -68,36 +67,17 @@ def source_digest(files: Mapping[str, bytes]) -> str:
 
 
 def _read(workspace: Path, name: str) -> bytes:
-    """Open folder by folder without following links: code in the sandbox may swap a folder while we look."""
-    *folders, last = PurePosixPath(name).parts
-    with ExitStack() as opened:
-        try:
-            place = _open(opened, str(workspace), os.O_DIRECTORY, None)
-            for folder in folders:
-                place = _open(opened, folder, os.O_DIRECTORY | os.O_NOFOLLOW, place)
-            file = _open(opened, last, os.O_NOFOLLOW | os.O_NONBLOCK, place)
-        except FileNotFoundError as error:
-            raise ToolError(f"{name} is not in the workspace; {_present(workspace)}") from error
-        except OSError as error:
-            raise ToolError(f"{name} cannot be read ({error.strerror}); links are not followed: put a copy") from error
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise ToolError(f"{name} is no ordinary file; write the code to an ordinary .py file")
-        with os.fdopen(os.dup(file), "rb") as stream:
-            content = stream.read(MAX_FILE + 1)
-    if len(content) > MAX_FILE:
-        raise ToolError(f"{name} is over 1 MiB; keep data out of source files, and load it in the training script")
-    return content
-
-
-def _open(opened: ExitStack, name: str, flags: int, place: int | None) -> int:
-    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | flags, dir_fd=place)
-    opened.callback(os.close, descriptor)
-    return descriptor
+    if confined.kind(workspace, name) is None:
+        raise ToolError(f"{name} is not in the workspace; {_present(workspace)}; links are not followed")
+    try:
+        return confined.read_bytes(workspace, name, limit=MAX_FILE)
+    except ToolError as error:
+        raise ToolError(f"{error}; source files have at most 1 MiB: keep data out of them, and put copies") from error
 
 
 def _present(workspace: Path) -> str:
-    names = sorted(str(path.relative_to(workspace)) for path in workspace.glob("**/*.py"))
+    found = [e.name for e in walk(workspace, Bounds()) if isinstance(e, Entry) and e.kind != "folder"]
+    names = [name for name in found if name.endswith(".py")]
     if not names:
         return "it has no Python files yet: write the file first"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
@@ -119,7 +99,7 @@ def _packages(workspace: Path, name: str) -> Iterator[str]:
     """Name the `__init__.py` of every folder above `name`: importing a module runs them."""
     for folder in PurePosixPath(name).parents:
         init = str(folder / "__init__.py")
-        if folder.parts and init != name and os.path.lexists(workspace / init):
+        if folder.parts and init != name and _has(workspace, init):
             yield init
 
 
@@ -155,26 +135,49 @@ def _relative(workspace: Path, name: str, node: ast.ImportFrom) -> Iterator[str]
             "import from the workspace's root instead, for example 'from blocks import Block'"
         )
     base = [*package[: len(package) - above], *(node.module.split(".") if node.module else [])]
-    if node.module and not os.path.lexists(_without_suffix(workspace, base)):
+    if node.module and not _is_module(workspace, base):
         missing = "/".join(base) + ".py"
         raise ToolError(f"{name}:{node.lineno}: {missing} is not in the workspace; write it or correct the import")
     for alias in node.names:
         yield from _found(workspace, [*base, alias.name])
 
 
-def _without_suffix(workspace: Path, module: list[str]) -> Path:
-    folder = workspace.joinpath(*module)
-    return folder if os.path.lexists(folder) else folder.with_name(f"{folder.name}.py")
+def _is_module(workspace: Path, module: list[str]) -> bool:
+    return _has(workspace, "/".join(module)) or _has(workspace, f"{'/'.join(module)}.py")
 
 
 def _found(workspace: Path, module: list[str]) -> Iterator[str]:
     """Name the files that importing `module` runs, in the order of Python's own search."""
     for depth in range(1, len(module) + 1):
         stem = "/".join(module[:depth])
-        if os.path.lexists(workspace / stem / "__init__.py"):
+        if _has(workspace, f"{stem}/__init__.py"):
             yield f"{stem}/__init__.py"
-        elif os.path.lexists(workspace / f"{stem}.py"):
+        elif _has(workspace, f"{stem}.py"):
             yield f"{stem}.py"
             return
-        elif not (workspace / stem).is_dir():
+        elif confined.kind(workspace, stem) == "link":
+            raise ToolError(f"{stem} is a link; links are not followed: put a copy")
+        elif confined.kind(workspace, stem) != "folder":
             return
+
+
+def _has(workspace: Path, name: str) -> bool:
+    """Whether `name` is there, and be it a link; reading it will say so."""
+    return confined.kind(workspace, name) is not None
+
+
+def defaults(code: bytes, class_name: str) -> dict[str, bool | int | float | str]:
+    """Give the plain defaults of a class's constructor by the names of its arguments; what is computed is left out."""
+    classes = (n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.ClassDef) and n.name == class_name)
+    made = (f for c in classes for f in c.body if isinstance(f, ast.FunctionDef) and f.name == "__init__")
+    found: dict[str, bool | int | float | str] = {}
+    for arguments in (constructor.args for constructor in made):
+        names = [*arguments.posonlyargs, *arguments.args]
+        last = names[len(names) - len(arguments.defaults) :]
+        for name, value in (
+            *zip(last, arguments.defaults, strict=True),
+            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+        ):
+            if isinstance(value, ast.Constant) and isinstance(value.value, bool | int | float | str):
+                found[name.arg] = value.value
+    return found

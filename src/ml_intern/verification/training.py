@@ -9,25 +9,33 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeGuard, cast
+from typing import Literal, TypeAlias, TypeGuard, cast
 
+from ml_intern.core import confined
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import Trained
 from ml_intern.core.live import Watcher
+from ml_intern.core.neutral import one_line
 from ml_intern.core.protocols import RunPaths
-from ml_intern.core.sandbox import GPU, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
-from ml_intern.verification import confined
-from ml_intern.verification.condense import condense
+from ml_intern.core.safetensors import WeightsFile, check_weights
+from ml_intern.core.sandbox import GPU, JobResult, JobSpec, Limits, Mount, SandboxBackend, SandboxSpec
+from ml_intern.verification import witness
+from ml_intern.verification.asking import write_files
+from ml_intern.verification.condense import condense, explained
+from ml_intern.verification.doubts import doubts
 from ml_intern.verification.recording import Recording
+from ml_intern.verification.sealed import KEY, Seal, key_of
 from ml_intern.verification.source import source_digest
 from ml_intern.verification.watch import WatchSummary, summarize
-from ml_intern.verification.weights import WeightsFile, check_weights
 
 WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 HYPERPARAMETERS = "hyperparameters.json"
+
+OnDivergence: TypeAlias = Literal["ask", "auto"]
+"""What happens on a divergence: stop and tell, or go back to the last healthy state with a smaller rate."""
 
 _PROBES = Path(__file__).parent / "probes"
 _GUARD = "/opt/ml-intern/guard"
@@ -58,14 +66,18 @@ class Order:
     data: Path | None = None
     gpu: GPU = "none"
     timeout: float = 3600.0
+    rows: int = 0
+    """Rows that training may see; 0 where that is not known."""
+    recover: OnDivergence = "ask"
 
 
-def guard_mounts(paths: RunPaths) -> tuple[Mount, ...]:
+def guard_mounts(paths: RunPaths, verified: Path | None = None) -> tuple[Mount, ...]:
     """Give the mounts that arm guard and watch, and the list of checked networks they go by."""
-    verified = paths.root / "verified"
+    verified = verified or paths.root / "verified"
     verified.mkdir(parents=True, exist_ok=True)
     return (
         Mount(source=_PROBES / "guard", target=_GUARD),
+        Mount(source=_PROBES, target="/opt/ml-intern/probes"),
         Mount(source=verified, target="/verified"),
     )
 
@@ -85,65 +97,123 @@ def train(
     Raises:
         SandboxError: the sandbox failed, whatever the script did.
     """
-    _store(order, paths.call(call_id))
+    store(order, paths.call(call_id))
     paths.outputs.joinpath(call_id).mkdir(parents=True, exist_ok=True)
-    job = JobSpec(directory=paths.call(call_id) / "job", argv=("python", order.script), timeout=order.timeout)
-    started = backend.start(_spec(order, run=run, paths=paths, call_id=call_id), job)
+    data = witness.lay_out(order.data, paths.call(call_id)) if order.data is not None else None
+    job = JobSpec(
+        directory=paths.call(call_id) / "job",
+        argv=("python", order.script),
+        timeout=order.timeout,
+        observed=witness.observed(data),
+    )
+    started = backend.start(sandbox_of(order, data, run=run, paths=paths, call_id=call_id), job)
     total = order.hyperparameters.get("steps")
-    with Recording(paths.call(call_id), call_id, live, total if isinstance(total, int) and total > 0 else None) as seen:
-        result = started.wait(on_event=seen.take, cancelled=cancelled)
+    total = total if isinstance(total, int) and total > 0 else None
+    seal = Seal(key_of(paths.call(call_id)))
+    with Recording(paths.call(call_id), call_id, live, total, seal) as seen:
+        result = started.wait(on_event=seen.take, cancelled=lambda: seen.hangs or cancelled())
     summary = summarize(seen.lines)
+    read = witness.testify(paths.call(call_id), result.observed)
     try:
-        if problem := _problem(result, summary):
+        if problem := _problem(result, summary, call_id) or _forgery(seal) or witness.problem(read):
             raise ToolError(problem)
         weights = check_weights(paths.outputs / call_id, WEIGHTS)
         _probe_weights(backend, run=run, paths=paths, call_id=call_id, cancelled=cancelled)
+        state = _state_of(weights, summary, order)
     except ToolError as error:
         return TrainingReport(text=_refusal(str(error), result, call_id), fact=None, summary=summary)
     reported, note = _reported(paths.outputs / call_id)
-    fact = _fact(order, call_id, weights, reported, summary, result)
+    fact = replace(_fact(order, call_id, weights, reported, summary, result, state), read=read, sandbox=backend.name)
+    note += _remarks(fact, summary, order)
     return TrainingReport(text=_success(fact, weights, summary, result, note), fact=fact, summary=summary)
 
 
-def _store(order: Order, call: Path) -> None:
+def store(order: Order, call: Path) -> None:
     """Write the sources once; a half-written folder of a crash is not taken for them."""
     if (call / "source").is_dir():
         return
     partial = call / f"source.{os.getpid()}"
     parameters = json.dumps(dict(order.hyperparameters), indent=2).encode()
-    for name, content in {**order.files, HYPERPARAMETERS: parameters}.items():
-        file = partial / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+    write_files(partial, {**order.files, HYPERPARAMETERS: parameters})
     partial.rename(call / "source")
 
 
-def _spec(order: Order, *, run: str, paths: RunPaths, call_id: str) -> SandboxSpec:
-    data = (Mount(source=order.data, target="/data"),) if order.data is not None else ()
+def sandbox_of(
+    order: Order, data: Path | None, *, run: str, paths: RunPaths, call_id: str, verified: Path | None = None
+) -> SandboxSpec:
+    """Give the place of a training: its source, its data, a folder to write to, guard and watch.
+
+    `verified`: the folder with the list of checked networks, where it is not that of `paths`.
+    """
+    given = (Mount(source=data, target=witness.INSIDE),) if data is not None else ()
     own = (
         Mount(source=paths.call(call_id) / "source", target="/source"),
         Mount(source=paths.outputs / call_id, target="/output", writable=True),
     )
     return SandboxSpec(
         run=run,
-        mounts=(*own, *data, *guard_mounts(paths)),
+        mounts=(*own, *given, *guard_mounts(paths, verified)),
         working_directory="/source",
         environment={
             "PYTHONPATH": f"{_GUARD}:/source",
             "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
             "ML_INTERN_STOP_ON_SPIKE": "0" if order.hyperparameters.get("stop_on_spike") is False else "1",
+            "ML_INTERN_ON_DIVERGENCE": order.recover,
+            "ML_INTERN_STALL_SECONDS": _seconds(order.hyperparameters.get("stall_seconds")),
+            "GLOO_SOCKET_IFNAME": "lo",  # there is no other network inside, and gloo asks for the host's name
+            "ML_INTERN_MEMORY_LIMIT": str(Limits().memory),
+            "ML_INTERN_WEIGHTS": f"/output/{WEIGHTS}",
+            KEY: key_of(paths.call(call_id)),
         },
         gpu=order.gpu,
+        has_packages=True,
     )
 
 
-def _problem(result: JobResult, summary: WatchSummary) -> str:
+def _seconds(value: object) -> str:
+    return str(float(value)) if _is_number(value) and value > 0 else ""
+
+
+def _forgery(seal: Seal) -> str:
+    """Say that lines were written which are not the watch's."""
+    if not seal.broken:
+        return ""
+    return f"{seal.broken} lines on the watch's channel are not its own: leave descriptors alone that are not yours."
+
+
+def _state_of(weights: WeightsFile, summary: WatchSummary, order: Order) -> str:
+    """Say which state of the training the weights are.
+
+    Raises:
+        ToolError: none that was seen, and nobody said what they are.
+    """
+    said = order.hyperparameters.get("saved_weights")
+    saved = summary.saved
+    if saved is None:
+        return one_line(said, 200) if isinstance(said, str) else ""
+    if saved.digest == weights.digest and saved.state != "other":
+        return {"last": "last", "step": f"step {saved.step}", "average": "average"}[saved.state]
+    if isinstance(said, str):
+        return one_line(said, 200)
+    raise ToolError(
+        f"{WEIGHTS} is no state of the network that was trained: no last, earlier or averaged one. Save the trained "
+        "network, with nothing written into it after the last optimizer step; if it is changed on purpose (merged, "
+        'pruned, quantised), say so in the hyperparameter "saved_weights".'
+    )
+
+
+def _problem(result: JobResult, summary: WatchSummary, call_id: str) -> str:
     """Say why the training is not accepted; empty if its process ended well."""
     if summary.diverged:
+        kept = f" The last healthy state is /outputs/{call_id}/last_finite.safetensors." if summary.kept else ""
+        tried = f" It went back {len(summary.recovered)} times before." if summary.recovered else ""
         return (
             f"The training diverged {summary.diverged}\nOften a tenth of the learning rate with gradient clipping "
-            'helps; a jump that is meant needs the hyperparameter "stop_on_spike": false.'
+            f'helps, as recover="auto" does; a jump that is meant needs the hyperparameter "stop_on_spike": false.'
+            f"{tried}{kept}"
         )
+    if summary.hangs:
+        return f"It hangs: {summary.stalled}."
     stalled = f" Before that there was {summary.stalled}." if summary.stalled else ""
     match result.reason:
         case None if result.exit_code != 0:
@@ -233,6 +303,7 @@ def _fact(
     reported: Mapping[str, float],
     summary: WatchSummary,
     result: JobResult,
+    state: str,
 ) -> Trained:
     given = order.hyperparameters.items()
     return Trained(
@@ -248,7 +319,25 @@ def _fact(
         last_loss=summary.last_loss,
         seconds=result.seconds,
         device=summary.device,
+        samples=summary.samples,
+        recoveries=tuple(map(str, summary.recovered)),
+        weights_state=state,
+        unread=summary.unread,
+        doubts=doubts(order.files),
+        calls=summary.calls,
+        distinct=summary.distinct,
     )
+
+
+def _remarks(fact: Trained, summary: WatchSummary, order: Order) -> str:
+    """Say what the watch noticed, a line each."""
+    passes = f": {fact.samples / order.rows:.2g} passes over {order.rows:,} rows" if order.rows else ""
+    lines = [f"The network saw {fact.samples:,} samples{passes}."] if fact.samples else []
+    lines += [f"Recovered at {told}." for told in fact.recoveries]
+    lines += [f"Noticed at step {warned.step}: {warned.name}: {warned.text}." for warned in summary.warned]
+    lines += [f"Never read by the script: {', '.join(fact.unread)}."] if fact.unread else []
+    lines += [f"The saved weights are: {fact.weights_state}."] if fact.weights_state not in {"", "last"} else []
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _success(fact: Trained, weights: WeightsFile, summary: WatchSummary, result: JobResult, note: str) -> str:
@@ -257,8 +346,12 @@ def _success(fact: Trained, weights: WeightsFile, summary: WatchSummary, result:
     return (
         f"Trained: {fact.steps} steps of {fact.optimizer} on {fact.device} in {fact.seconds:.1f} s{fell}. "
         f"Weights /outputs/{fact.call_id}/{WEIGHTS}: {weights.elements:,} values, finite, {weights.digest[:12]}.\n"
-        f"Self-reported: {said or 'nothing'}. Next: evaluate.{note}\n{_tail(result, fact.call_id)}"
+        f"Self-reported: {said or 'nothing'}. Next: evaluate.{note}{_doubted(fact)}\n{_tail(result, fact.call_id)}"
     )
+
+
+def _doubted(fact: Trained) -> str:
+    return "".join(f"\nDoubtful, and on the card: {doubt}" for doubt in fact.doubts)
 
 
 def _has_losses(summary: WatchSummary) -> bool:
@@ -270,6 +363,6 @@ def _refusal(problem: str, result: JobResult, call_id: str) -> str:
 
 
 def _tail(result: JobResult, call_id: str) -> str:
-    said = condense(result.output, _SHOWN).strip()
+    said = explained(result.output, _SHOWN).strip()
     shown = f"Output:\n{said}" if said else "The script printed nothing."
     return f"{shown}\n(all of it: read_file calls/{call_id}/output.log)"

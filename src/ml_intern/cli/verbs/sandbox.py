@@ -19,7 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", metavar="IMAGE", help="image to build on")
     parser.add_argument("--wheelhouse", type=Path, metavar="DIR", help="install from this folder, without network")
     parser.add_argument("--torch-index", metavar="URL", help="package index that has PyTorch")
-    parser.add_argument("--cuda", action="store_true", help="PyTorch with CUDA instead of the CPU one")
+    parser.add_argument(
+        "--cuda",
+        nargs="?",
+        const="13",
+        choices=["12", "13"],
+        metavar="12|13",
+        help="PyTorch with this CUDA (13 without a number) instead of the CPU one",
+    )
     parser.add_argument("--json", action="store_true", help="check: one JSON object a backend")
 
 
@@ -29,10 +36,12 @@ def run(arguments: argparse.Namespace, invocation: Invocation) -> int:
 
 
 def _build(arguments: argparse.Namespace, invocation: Invocation) -> int:
+    from ml_intern.documentation.index import PROGRAMS  # noqa: PLC0415 - only where something is built
     from ml_intern.sandboxes.environment import build  # noqa: PLC0415 - only where something is built
 
     built = build(
         invocation.settings.home,
+        indexer=PROGRAMS,
         kind=arguments.kind,
         base=arguments.base,
         wheelhouse=arguments.wheelhouse,

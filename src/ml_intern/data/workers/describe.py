@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parent))
 
 from channel import RefusedError, serve
-from columns import classes_of, clean, kind, propose
+from columns import classes_of, clean, kind, propose, task_of
 from datasets import Dataset
 from PIL import Image as Pillow
 from reading import READ_ERRORS, fingerprint, image_bytes, kinds_of, load, rows_of
@@ -21,6 +21,7 @@ SAMPLE = 5000
 
 MOST_COLUMNS = 40
 MOST_SPLITS = 12
+SHOWN = 3
 MOST_COUNTED = 100
 
 
@@ -38,7 +39,7 @@ def describe(request: dict) -> dict:
         "more_columns": max(0, len(first.column_names) - MOST_COLUMNS),
         "repeats": _repeats(samples, mapping.inputs if mapping else tuple(first.column_names)),
         "is_sampled": any(len(dataset) > SAMPLE for dataset in splits.values()),
-        "rows": _first_rows(samples[name]),
+        "rows": _examples(samples[name], mapping.target if mapping else None),
         "proposal": _proposal(first, mapping) if mapping else None,
         "notes": [clean(note, 300) for note in loaded.notes],
     }
@@ -129,12 +130,22 @@ def _repeats(samples: dict[str, Dataset], columns: tuple[str, ...]) -> list[dict
     return [{"first": clean(a), "second": clean(b), "rows": rows} for a, b, rows in found if rows]
 
 
-def _first_rows(sample: Dataset) -> list[dict[str, str]]:
-    """Show three rows; images are not decoded, because the first one may be the broken one."""
+def _examples(sample: Dataset, target: str | None) -> list[dict[str, str]]:
+    """Show three values of each column, each column's from rows of its own.
+
+    A whole row could become one of a hidden part, and would show its label. Where there are too few rows for that,
+    the proposed target is left out. Images are not decoded, because the first one may be the broken one.
+    """
     columns = sample.column_names[:MOST_COLUMNS]
+    apart = len(sample) >= SHOWN * len(columns)
+    columns = columns if apart else [name for name in columns if name != target]
     kinds = kinds_of(sample, columns)
-    rows = rows_of(sample.select(range(min(3, len(sample)))), columns)
-    return [{name: _shown(row[name], of) for name, of in kinds.items()} for row in rows]
+    rows = [{} for _ in range(min(SHOWN, len(sample)))]
+    for place, (name, of) in enumerate(kinds.items()):
+        start = SHOWN * place if apart else 0
+        for shown, row in zip(rows, rows_of(sample.select(range(start, start + len(rows))), [name]), strict=True):
+            shown[name] = _shown(row[name], of)
+    return rows
 
 
 def _shown(value: object, of: str) -> str:
@@ -143,7 +154,7 @@ def _shown(value: object, of: str) -> str:
 
 def _proposal(dataset: Dataset, mapping: object) -> dict:
     try:
-        task = "classification" if classes_of(dataset, mapping.target) else "regression"
+        task = task_of(dataset, mapping, classes_of(dataset, mapping.target))
     except RefusedError as error:
         return {"inputs": list(mapping.inputs), "target": mapping.target, "task": None, "reason": str(error)[:300]}
     return {"inputs": list(mapping.inputs), "target": mapping.target, "task": task, "reason": ""}

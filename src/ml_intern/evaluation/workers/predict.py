@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
 import random
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 # Read by `datasets` when it is imported.
 os.environ |= {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": "/tmp/huggingface"}
+sys.path.append(str(Path(__file__).parent))
 
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors.torch import load_model
+from examine import ROWS, examine, read_config, self_test
+from loading import UnfitError, explained, load
+from masks import MASK, MOST_PIXELS, read, written
+
+# what a bundle calls its own modules is its business
+sys.path.pop()
+for own in ("examine", "loading", "masks"):
+    del sys.modules[own]
 
 BATCH = 64
 CHECKED = 96
@@ -28,9 +34,15 @@ SMALL_BATCHES = (1, 5, 2, 11)
 CHUNK = 200
 """Predictions in one line of the report."""
 
+FEW_PIXELS = 0.01
+"""Share of a mask's pixels that sums in another order may tip."""
 
-class UnfitError(Exception):
-    """The bundle does not keep its contract; the message says how."""
+LARGEST_CLASS = 255
+LONGEST = 4000
+"""Characters of a generated text; longer ones are not scored."""
+
+Classes = dict[str, int] | Callable[[object], str]
+"""The number of each class; empty in a regression; or what reads an answer that is a text or a mask."""
 
 
 def main() -> None:
@@ -39,7 +51,7 @@ def main() -> None:
     bundle = Path(request["bundle"])
     descriptor = int(os.environ["ML_INTERN_REPORT_FD"])
     # The code of the bundle is not ours and may raise anything: what nobody catches is reported on its way out.
-    sys.excepthook = lambda kind, error, trace: _tell(descriptor, _explained(error, bundle))
+    sys.excepthook = lambda kind, error, trace: _tell(descriptor, explained(error, bundle))
     for answer in _predictions(request, bundle):
         _tell(descriptor, answer)
 
@@ -49,51 +61,69 @@ def _tell(descriptor: int, answer: dict) -> None:
         stream.write(json.dumps(answer) + "\n")
 
 
-def _explained(error: BaseException, bundle: Path) -> dict:
-    return {"error": str(error) if isinstance(error, UnfitError) else _condensed(error, bundle)}
-
-
 def _predictions(request: dict, bundle: Path) -> Iterator[dict]:
     dataset = Dataset.from_parquet(str(Path(request["inputs"]) / "final.parquet"), cache_dir="/tmp/huggingface")
-    network, predict = _load(bundle)
-    classes = {name: position for position, name in enumerate(request["classes"])}
-    predicted: list[float] = []
+    network, module = load(bundle)
+    readers = {"generation": _text, "segmentation": _mask}
+    classes = readers.get(request["task"]) or {name: n for n, name in enumerate(request["classes"])}
+    predicted: list[float | str] = []
+    chances: list[list[float]] = []
     with torch.no_grad():
         for start in range(0, len(dataset), BATCH):
             rows = [dataset[n] for n in range(start, min(start + BATCH, len(dataset)))]
-            predicted += _ask(predict, network, rows, classes)
-        _require_independence(predict, network, dataset, predicted, classes)
+            predicted += _ask(module.predict, network, rows, classes)
+            if request["classes"] and hasattr(module, "predict_proba"):
+                chances += _ask_chances(module.predict_proba, network, rows, len(classes))
+        _require_independence(module.predict, network, dataset, predicted, classes)
     for start in range(0, len(predicted), CHUNK):
         yield {"predictions": predicted[start : start + CHUNK]}
+    for start in range(0, len(chances), CHUNK):
+        yield {"chances": chances[start : start + CHUNK]}
+    if request.get("examine"):
+        yield {"examined": _examined(request["examine"], network, module, bundle, dataset, predicted, classes)}
     yield {"rows": len(predicted)}
 
 
-def _load(bundle: Path) -> tuple[torch.nn.Module, object]:
-    """Build the network of the bundle and give it with the bundle's `predict`.
+def _examined(
+    asked: dict,
+    network: torch.nn.Module,
+    module: object,
+    bundle: Path,
+    dataset: Dataset,
+    predicted: list[float | str],
+    classes: Classes,
+) -> dict[str, float]:
+    rows = [dataset[n] for n in range(min(ROWS, len(dataset)))]
+
+    def ask() -> list[float | str]:
+        with torch.no_grad():
+            return _ask(module.predict, network, rows, classes)
+
+    if asked["inputs"]:
+        self_test(network, asked["inputs"], Path(asked["made"]) / "selftest.safetensors")
+    return examine(network, module, read_config(bundle), predicted[: len(rows)], ask, asked["seed"])
+
+
+def _ask_chances(predict_proba: object, network: torch.nn.Module, rows: Sequence[dict], classes: int) -> list:
+    """Ask for the probability of each class; each row of the answer is (classes,) and sums to one.
 
     Raises:
-        UnfitError: a file or a name is missing.
+        UnfitError: the answer is anything else.
     """
-    for name in ("config.json", "modeling.py", "model.safetensors"):
-        if not (bundle / name).is_file():
-            raise UnfitError(f"the bundle has no {name}")
-    config = json.loads((bundle / "config.json").read_text("utf-8"))
-    spec = importlib.util.spec_from_file_location("modeling", bundle / "modeling.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["modeling"] = module
-    spec.loader.exec_module(module)
-    missing = [name for name in (config["architecture"], "predict") if not hasattr(module, name)]
-    if missing:
-        raise UnfitError(f"modeling.py does not define {' and '.join(missing)}")
-    network = getattr(module, config["architecture"])(**config["arguments"])
-    load_model(network, str(bundle / "model.safetensors"), strict=True, device="cpu")
-    return network.eval(), module.predict
+    answer = predict_proba(network, [dict(row) for row in rows])
+    table = np.asarray(answer.tolist() if hasattr(answer, "tolist") else answer, dtype=float)  # (rows, classes)
+    if table.shape != (len(rows), classes):
+        raise UnfitError(f"predict_proba must return {classes} probabilities a row, got the shape {table.shape}")
+    if not np.isfinite(table).all() or table.min() < 0 or abs(table.sum(1) - 1).max() > 1e-3:
+        raise UnfitError("predict_proba must return probabilities: none negative, each row summing to 1; use softmax")
+    return table.round(9).tolist()
 
 
-def _ask(predict: object, network: torch.nn.Module, rows: Sequence[dict], classes: dict[str, int]) -> list[float]:
+def _ask(predict: object, network: torch.nn.Module, rows: Sequence[dict], classes: Classes) -> list[float | str]:
     # A copy for each call, so that a `predict` that changes its rows cannot tell itself about them later.
     answer = predict(network, [dict(row) for row in rows])
-    answer = answer.tolist() if hasattr(answer, "tolist") else answer
+    if hasattr(answer, "tolist"):
+        answer = list(answer) if callable(classes) else answer.tolist()
     if not isinstance(answer, Sequence) or isinstance(answer, str):
         raise UnfitError(f"predict must return a list with one value a row, got {type(answer).__name__}")
     if len(answer) != len(rows):
@@ -101,8 +131,10 @@ def _ask(predict: object, network: torch.nn.Module, rows: Sequence[dict], classe
     return [_plain(value, classes) for value in answer]
 
 
-def _plain(value: object, classes: dict[str, int]) -> float:
-    """Give a class number, or a number in a regression; names become class numbers."""
+def _plain(value: object, classes: Classes) -> float | str:
+    """Give a class number, or a number in a regression, or a text or mask; names become class numbers."""
+    if callable(classes):
+        return classes(value)
     is_scalar = isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.numel() == 1)
     value = value.item() if is_scalar else value
     if classes and isinstance(value, str):
@@ -118,8 +150,33 @@ def _plain(value: object, classes: dict[str, int]) -> float:
     return value if classes else float(value)
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise UnfitError(
+            f"predict returned {str(value)[:80]!r} ({type(value).__name__}) for a row instead of a text (str)"
+        )
+    if len(value) > LONGEST:
+        raise UnfitError(f"predict returned a text of {len(value)} characters; at most {LONGEST} are scored")
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _mask(value: object) -> str:
+    table = np.asarray(value.cpu() if isinstance(value, torch.Tensor) else value)
+    if table.ndim != 2 or table.dtype.kind not in "iub" or table.size == 0:
+        raise UnfitError(
+            f"predict returned {type(value).__name__} of {table.dtype} with the shape {table.shape} for a row instead "
+            "of a mask: whole numbers, (height, width)"
+        )
+    if table.size > MOST_PIXELS or table.min() < 0 or table.max() > LARGEST_CLASS:
+        raise UnfitError(
+            f"predict returned a mask of {table.size} pixels from {table.min()} to {table.max()}; at most "
+            f"{MOST_PIXELS} pixels are scored, and classes go from 0 to {LARGEST_CLASS}"
+        )
+    return written(table)
+
+
 def _require_independence(
-    predict: object, network: torch.nn.Module, dataset: Dataset, predicted: list[float], classes: dict[str, int]
+    predict: object, network: torch.nn.Module, dataset: Dataset, predicted: list[float | str], classes: Classes
 ) -> None:
     """Predict some rows again among other neighbours.
 
@@ -127,33 +184,30 @@ def _require_independence(
         UnfitError: more answers changed than rounding explains.
     """
     order = random.Random(0).sample(range(len(dataset)), min(CHECKED, len(dataset)))
-    again: list[float] = []
+    again: list[float | str] = []
     turn = 0
     while len(again) < len(order):
         numbers = order[len(again) : len(again) + SMALL_BATCHES[turn % len(SMALL_BATCHES)]]
         again += _ask(predict, network, [dataset[n] for n in numbers], classes)
         turn += 1
     before = [predicted[n] for n in order]
-    changed = sum(not _agree(a, b, bool(classes)) for a, b in zip(before, again, strict=True))
-    # Sums in another order may tip a tie between two classes now and then.
-    if changed > (len(order) // 50 if classes else 0):
+    is_choice = bool(classes)
+    changed = sum(not _agree(a, b, is_choice) for a, b in zip(before, again, strict=True))
+    # Sums in another order may tip a tie between two classes, or two words, now and then.
+    if changed > (len(order) // 50 if is_choice else 0):
         raise UnfitError(
             f"the prediction of a row depends on the other rows of its batch or on earlier calls: {changed} of "
             f"{len(order)} rows changed when they were predicted again in smaller batches. Compute every row by "
-            "itself: no statistics over the batch, no randomness, no memory."
+            "itself: no statistics over the batch, no randomness, no memory.",
+            code="depends_on_other_rows",
         )
 
 
-def _agree(first: float, second: float, is_class: bool) -> bool:
-    return first == second if is_class else abs(first - second) <= 1e-3 * max(1e-6, abs(first), abs(second))
-
-
-def _condensed(error: BaseException, bundle: Path) -> str:
-    """Name the error and the frames inside the bundle that led to it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(bundle)][-4:]
-    where = "".join(f"\n  {Path(f.filename).name}:{f.lineno} in {f.name}: {f.line}" for f in own)
-    return f"{type(error).__name__}: {str(error)[:500]}{where}"
+def _agree(first: float | str, second: float | str, is_choice: bool) -> bool:
+    if isinstance(first, str) and MASK.match(first):
+        masks = read(first), read(second)
+        return masks[0].shape == masks[1].shape and float((masks[0] != masks[1]).mean()) <= FEW_PIXELS
+    return first == second if is_choice else abs(first - second) <= 1e-3 * max(1e-6, abs(first), abs(second))
 
 
 if __name__ == "__main__":

@@ -89,9 +89,14 @@ def design(order: Order, schema: Schema, classes: int) -> Design:
     return _transformer(order, schema.image, classes) if schema.image else _perceptron(order, schema, classes)
 
 
+def held_out(rows: int) -> int:
+    """Give how many of the rows to train on are kept for watching: the runtime shows no other labels."""
+    return max(2, rows // 20)
+
+
 def steps(plan: Design, rows: int) -> int:
     """Count optimizer steps; a last batch of one row is left out."""
-    whole, rest = divmod(rows, plan.batch_size)
+    whole, rest = divmod(rows - held_out(rows), plan.batch_size)
     return plan.epochs * (whole + (rest > 1))
 
 

@@ -158,6 +158,7 @@ def _train(trail: Trail, plan: designs.Design, rows: int) -> Say | Act:
         "optimizer": "AdamW",
         "schedule": "linear warm-up over a tenth of the steps, then cosine",
         "steps": designs.steps(plan, rows),
+        "held_out_rows": designs.held_out(rows),
         "seed": 0,
     }
     text = (

@@ -11,6 +11,7 @@ from typing import Any
 
 import processes
 from bounded import Bounded
+from readers import Readers
 from watchdog import Watchdog
 
 _LINE = 1 << 20
@@ -32,9 +33,10 @@ class _Job:
         self._control = control
         self._events = events
         self._loop = processes.Loop()
-        self._output = Bounded(settings["output"], self._print)
+        self._output = Bounded(settings["output"], settings["stored"], self._print)
         self._reports = _Lines(lambda line: self._emit(event="report", line=line))
-        self._watchdog = Watchdog(memory=settings["memory"], disk=settings["disk"], roots=settings["writable"])
+        self._watchdog = Watchdog(settings)
+        self._readers = Readers(order.get("observed", ()))
         self._began = time.monotonic()
         self._reason: str | None = None
         self._detail = ""
@@ -42,6 +44,8 @@ class _Job:
 
     def run(self) -> None:
         kills = processes.kernel_kills()
+        if self._readers.descriptor >= 0:
+            self._loop.watch(self._readers.descriptor, self._readers.take)
         child, readers = self._start()
         self._emit(event="started")
         while (status := processes.bury().get(child)) is None:
@@ -114,23 +118,26 @@ class _Job:
         processes.send(child, signal.SIGINT)
 
     def _finish(self, status: int) -> None:
-        dropped, tail = self._output.finish()
+        left = self._output.finish()
         self._reports.finish()
         reason = self._reason or (f"signal {-status}" if status < 0 else None)
-        self._log(tail)
+        if end := left["end"]:
+            self._log(f"\n[… {left['lost']} bytes not kept …]\n{end}")
         self._emit(
             event="exit",
             code=None if reason else status,
             reason=reason,
             detail=self._detail,
-            dropped=dropped,
-            tail=tail,
+            dropped=left["dropped"],
+            tail=left["tail"],
+            observed=self._readers.counted(),
             seconds=time.monotonic() - self._began,
         )
 
-    def _print(self, stream: str, text: str) -> None:
+    def _print(self, stream: str, text: str, is_shown: bool) -> None:
         self._log(text)
-        self._emit(event="output", stream=stream, text=text)
+        if is_shown:
+            self._emit(event="output", stream=stream, text=text)
 
     def _log(self, text: str) -> None:
         _write(2, text.encode())

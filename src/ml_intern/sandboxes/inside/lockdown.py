@@ -12,8 +12,9 @@ import resource
 import struct
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_SET_DUMPABLE, _SET_SECCOMP, _NO_NEW_PRIVS, _FILTER_MODE = 4, 22, 38, 2
+_SET_DUMPABLE, _SET_SECCOMP, _SET_CHILD_SUBREAPER, _NO_NEW_PRIVS, _FILTER_MODE = 4, 22, 36, 38, 2
 
+# System V's memory (shmget) and its kin would outlive the processes that a limit ends.
 # Numbers from the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 _REFUSED = {
     "x86_64": {
@@ -26,7 +27,9 @@ _REFUSED = {
         "io_uring_register": 427, "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431,
         "fsmount": 432, "fspick": 433, "pidfd_getfd": 438, "mount_setattr": 442, "settimeofday": 164,
         "clock_settime": 227, "adjtimex": 159, "clock_adjtime": 305, "syslog": 103, "modify_ldt": 154,
-        "fanotify_init": 300,
+        "fanotify_init": 300, "name_to_handle_at": 303, "kcmp": 312, "quotactl_fd": 443, "memfd_secret": 447,
+        "statmount": 457, "listmount": 458, "open_tree_attr": 467, "listns": 470, "lookup_dcookie": 212, "uselib": 134,
+        "vhangup": 153, "shmget": 29, "msgget": 68, "semget": 64,
     },
     "aarch64": {
         "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "mount": 40, "umount2": 39,
@@ -37,15 +40,28 @@ _REFUSED = {
         "open_by_handle_at": 265, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
         "open_tree": 428, "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
         "pidfd_getfd": 438, "mount_setattr": 442, "settimeofday": 170, "clock_settime": 112, "adjtimex": 171,
-        "clock_adjtime": 266, "syslog": 116, "fanotify_init": 262,
+        "clock_adjtime": 266, "syslog": 116, "fanotify_init": 262, "name_to_handle_at": 264, "kcmp": 272,
+        "quotactl_fd": 443, "memfd_secret": 447, "statmount": 457, "listmount": 458, "open_tree_attr": 467,
+        "listns": 470, "lookup_dcookie": 18, "vhangup": 58, "shmget": 194, "msgget": 186, "semget": 190,
     },
 }  # fmt: skip
 _KNOWN = {
-    "x86_64": {"audit": 0xC000003E, "socket": 41, "socketpair": 53, "clone": 56, "ioctl": 16},
-    "aarch64": {"audit": 0xC00000B7, "socket": 198, "socketpair": 199, "clone": 220, "ioctl": 29},
-}
+    "x86_64": {
+        "audit": 0xC000003E, "socket": 41, "socketpair": 53, "clone": 56, "ioctl": 16, "personality": 135,
+        "prlimit64": 302, "sched_setaffinity": 203, "sched_setscheduler": 144, "sched_setparam": 142,
+        "sched_setattr": 314, "setpriority": 141, "ioprio_set": 251,
+    },
+    "aarch64": {
+        "audit": 0xC00000B7, "socket": 198, "socketpair": 199, "clone": 220, "ioctl": 29, "personality": 92,
+        "prlimit64": 261, "sched_setaffinity": 122, "sched_setscheduler": 119, "sched_setparam": 118,
+        "sched_setattr": 274, "setpriority": 140, "ioprio_set": 30,
+    },
+}  # fmt: skip
+_OF_A_PROCESS = ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr")
+"""Calls that change another process of the same user, as process 1 is, though it cannot be looked into."""
 _CLONE3 = 435
-_AF_UNIX, _TIOCSTI, _TIOCLINUX = 1, 0x5412, 0x541C
+_AF_UNIX, _TIOCSTI, _TIOCLINUX, _TIOCSETD = 1, 0x5412, 0x541C, 0x5423
+_PRIO_USER, _IOPRIO_USER, _QUERY_PERSONALITY = 2, 3, 0xFFFFFFFF
 _NEW_NAMESPACES = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 
 _LOAD, _EQUAL, _GREATER_OR_EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -86,12 +102,42 @@ def program(machine: str) -> bytes:
         code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _EPERM)]
     # glibc falls back from clone3 to clone, whose flags a filter can read
     code += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ENOSYS)]
-    code += _when(known["clone"], [(_LOAD, 0, 0, _ARGUMENT_0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES)], _EPERM)
-    for call in ("socket", "socketpair"):
-        code += _when(known[call], [(_LOAD, 0, 0, _ARGUMENT_0), (_EQUAL, 1, 0, _AF_UNIX)], _EPERM)
-    terminal = [(_LOAD, 0, 0, _ARGUMENT_1), (_EQUAL, 1, 0, _TIOCSTI), (_EQUAL, 0, 1, _TIOCLINUX)]
-    code += [*_when(known["ioctl"], terminal, _EPERM), (_RETURN, 0, 0, _ALLOW)]
+    for call, test in _tests().items():
+        code += _when(known[call], test, _EPERM)
+    code += [(_RETURN, 0, 0, _ALLOW)]
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
+
+
+def _tests() -> dict[str, list[_Instruction]]:
+    """Give, for calls that some arguments only make dangerous, a test that is fallen through where they are refused."""
+    unix_only: list[_Instruction] = [(_LOAD, 0, 0, _ARGUMENT_0), (_EQUAL, 1, 0, _AF_UNIX)]
+    supervisor: list[_Instruction] = [(_LOAD, 0, 0, _ARGUMENT_0), (_EQUAL, 0, 1, 1)]
+    return {
+        "clone": [(_LOAD, 0, 0, _ARGUMENT_0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES)],
+        "socket": unix_only,
+        "socketpair": unix_only,
+        # the terminal's input, the console, and line disciplines, which load modules of the kernel
+        "ioctl": [
+            (_LOAD, 0, 0, _ARGUMENT_1),
+            (_EQUAL, 2, 0, _TIOCSTI),
+            (_EQUAL, 1, 0, _TIOCLINUX),
+            (_EQUAL, 0, 1, _TIOCSETD),
+        ],
+        "personality": [(_LOAD, 0, 0, _ARGUMENT_0), (_EQUAL, 2, 0, 0), (_EQUAL, 1, 0, _QUERY_PERSONALITY)],
+        **dict.fromkeys(_OF_A_PROCESS, supervisor),
+        "setpriority": _everything_from(_PRIO_USER),
+        "ioprio_set": _everything_from(_IOPRIO_USER),
+    }
+
+
+def _everything_from(user: int) -> list[_Instruction]:
+    """Fall through where the first argument means all processes of a user, or the second is 1, a process or group."""
+    return [
+        (_LOAD, 0, 0, _ARGUMENT_0),
+        (_GREATER_OR_EQUAL, 2, 0, user),
+        (_LOAD, 0, 0, _ARGUMENT_1),
+        (_EQUAL, 0, 1, 1),
+    ]
 
 
 def _when(number: int, test: list[_Instruction], verdict: int) -> list[_Instruction]:
@@ -118,6 +164,11 @@ def install(code: bytes) -> None:
 def set_dumpable(dumpable: bool) -> None:
     """Allow or forbid same-user processes to look into this one; exec allows it again."""
     _call("dumpable", _SET_DUMPABLE, int(dumpable))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what descendants leave behind, as process 1 is by itself."""
+    _call("adopting orphans", _SET_CHILD_SUBREAPER, 1)
 
 
 def limit(*, file_size: int, processes: int) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,8 @@ GRACE = 3.0
 TICK = 0.2
 """Seconds between two looks at limits and requests."""
 _CHUNK = 1 << 16
+_MEMORY_EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+"""Where control groups of version 2 and 1 count the processes that the kernel killed for memory."""
 
 
 class Loop:
@@ -28,6 +31,7 @@ class Loop:
         self._poll = select.poll()
         self._readers: dict[int, Callable[[], object]] = {}
         self._writers: dict[int, Callable[[], object]] = {}
+        self._held: set[int] = set()
         self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -41,8 +45,27 @@ class Loop:
     def forget(self, descriptor: int) -> None:
         """Stop watching and close `descriptor`."""
         if self._readers.pop(descriptor, None):
-            self._poll.unregister(descriptor)
+            if descriptor not in self._held:
+                self._poll.unregister(descriptor)
+            self._held.discard(descriptor)
             os.close(descriptor)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Stop watching `descriptor`, which somebody else closes."""
+        if self._readers.pop(descriptor, None):
+            self._poll.unregister(descriptor)
+
+    def hold(self, descriptor: int) -> None:
+        """Let what comes from `descriptor` wait where it is, until `release`."""
+        if descriptor in self._readers and descriptor not in self._held:
+            self._held.add(descriptor)
+            self._poll.unregister(descriptor)
+
+    def release(self) -> None:
+        """Read again from everything that was held."""
+        for descriptor in self._held:
+            self._poll.register(descriptor, select.POLLIN)
+        self._held.clear()
 
     def watches(self, descriptor: int) -> bool:
         """Tell whether `descriptor` is still read from."""
@@ -58,9 +81,9 @@ class Loop:
         if self._writers.pop(descriptor, None):
             self._poll.unregister(descriptor)
 
-    def turn(self) -> None:
-        """Wait at most one tick and serve what is ready."""
-        for descriptor, _ in self._poll.poll(TICK * 1000):
+    def turn(self, seconds: float = TICK) -> None:
+        """Wait at most this long and serve what is ready."""
+        for descriptor, _ in self._poll.poll(max(0, math.ceil(min(seconds, TICK) * 1000))):
             if ready := self._readers.get(descriptor) or self._writers.get(descriptor):
                 ready()
 
@@ -103,6 +126,7 @@ def spawn(
     environment: Mapping[str, str],
     directory: str,
     limits: Mapping[str, int],
+    oom: int = 1000,
 ) -> int:
     """Start `argv` in a session of its own; give its process id.
 
@@ -113,10 +137,11 @@ def spawn(
         environment: its whole environment.
         directory: its working directory.
         limits: arguments of `lockdown.limit`.
+        oom: the higher, the sooner the kernel takes it when memory runs out; at most 1000.
     """
     child = os.fork()
     if child == 0:
-        _become(argv, streams, keep, environment, directory, limits)
+        _become(argv, streams, keep, environment, directory, limits, oom)
     return child
 
 
@@ -127,6 +152,7 @@ def _become(
     environment: Mapping[str, str],
     directory: str,
     limits: Mapping[str, int],
+    oom: int,
 ) -> NoReturn:
     try:
         for target, descriptor in enumerate(streams):
@@ -140,7 +166,7 @@ def _become(
         lockdown.set_dumpable(True)  # else /proc/self belongs to root and the next line fails
         with contextlib.suppress(OSError):
             # the kernel shall take this process, not process 1
-            Path("/proc/self/oom_score_adj").write_text("1000", "ascii")
+            Path("/proc/self/oom_score_adj").write_text(str(oom), "ascii")
         lockdown.limit(**limits)
         os.chdir(directory)
         os.execvpe(argv[0], list(argv), dict(environment))
@@ -151,23 +177,91 @@ def _become(
 
 
 def others() -> list[int]:
-    """List every process of this namespace but this one."""
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit() and int(path.name) != os.getpid()]
+    """List every process of this namespace but this one; where this is not process 1, its descendants."""
+    own = os.getpid()
+    if own != 1:
+        return _descendants(own)
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != own]  # noqa: PTH208 - faster
 
 
-def kill_all() -> None:
-    """Kill every process of this namespace but this one."""
-    if os.getpid() != 1:
-        raise RuntimeError("kill_all outside process 1 would reach other people's processes")
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)
+def _descendants(own: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208 - faster
+        if name.isdigit():
+            children.setdefault(_parent(int(name)), []).append(int(name))
+    found, generation = [], children.get(own, [])
+    while generation:
+        found += generation
+        generation = [child for pid in generation for child in children.get(pid, [])]
+    return found
 
 
-def clear() -> None:
-    """Kill every other process and wait until they are gone, so that their places are free again."""
+def _parent(pid: int) -> int:
+    """Give the parent's process id; 0 where the process is gone (proc(5), field 4)."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def started_since(seconds: float) -> list[int]:
+    """List the processes that began after `seconds` on the clock since boot, to a hundredth of a second."""
+    first = int(seconds * os.sysconf("SC_CLK_TCK"))
+    return [pid for pid in others() if _started(pid) >= first]
+
+
+def _started(pid: int) -> int:
+    """Give when a process began, in clock ticks since boot; 0 where that is not known (proc(5), field 22)."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def threads(pid: int) -> int:
+    """Count the threads of a process; 0 where it is gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    except OSError:
+        return 0
+
+
+def kill_all(spared: Collection[int] = ()) -> None:
+    """Kill every process of this namespace but this one and `spared`."""
+    if not spared:
+        _signal_all(signal.SIGKILL)
+    else:
+        kill_these(lambda: [pid for pid in others() if pid not in spared])
+
+
+def kill_these(chosen: Callable[[], list[int]]) -> list[int]:
+    """Kill those that `chosen` lists while everything stands still, so that none can fork meanwhile."""
+    _signal_all(signal.SIGSTOP)
+    doomed = chosen()
+    for pid in doomed:
+        send(pid, signal.SIGKILL)
+    _signal_all(signal.SIGCONT)
+    return doomed
+
+
+def _signal_all(number: int) -> None:
+    if os.getpid() == 1:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+        return
+    # the same number outside process 1 would reach everybody's processes
+    told: set[int] = set()
+    while new := set(others()) - told:
+        for pid in new:
+            send(pid, number)
+        told |= new
+
+
+def clear(spared: Collection[int] = ()) -> None:
+    """Kill every other process but `spared` and wait until they are gone, so that their places are free again."""
     deadline = time.monotonic() + GRACE
-    while others() and time.monotonic() < deadline:
-        kill_all()
+    while set(others()) - set(spared) and time.monotonic() < deadline:
+        kill_all(spared)
         bury()
         time.sleep(0.005)
 
@@ -191,9 +285,9 @@ def bury() -> dict[int, int]:
         ended[pid] = os.waitstatus_to_exitcode(status)
 
 
-def kernel_kills() -> int:
+def kernel_kills(paths: Sequence[str] = _MEMORY_EVENTS) -> int:
     """Count processes that the kernel killed for memory in this control group; 0 where it does not say."""
-    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+    for path in paths:
         try:
             fields = dict(line.split() for line in Path(path).read_text("ascii").splitlines())
         except (OSError, ValueError):

@@ -1,25 +1,22 @@
 """Serve a persistent session: pass code to a worker process, watch it, and replace it when it dies.
 
-Requests (stdin): `execute {id, code, timeout, output}` and `interrupt {id}`; the end of stdin ends the sandbox.
-Events (stdout): `ready`, `output {id, stream, text}`, `done {id, …}`.
+Requests (stdin): `execute {id, code, timeout, output, stored}` and `interrupt {id}`; the end of stdin ends the sandbox.
+Events (stdout): `ready`, `warm` (torch is imported), `output {id, stream, text, shown}`, `done {id, …}`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import processes
 from bounded import TAIL, Bounded
+from channel import Channel
+from hiring import Hiring, Worker
 from watchdog import Watchdog
 
 _RESULT = 1 << 20
@@ -28,31 +25,28 @@ _DRAIN = 32
 """Chunks taken at once, more than a pipe holds: a child that writes without end must not keep this process busy."""
 _TEXT = 1 << 16
 """Characters of each field of a result."""
+_ARTEFACTS = 10
+_INSIST = 0.05
+"""Seconds between two interrupts of code that has not yielded."""
+_HEAD_START = 0.05
+"""Seconds that the first worker has before the nursery takes a share of the processor."""
+_IDLE = 0.3
+"""Seconds without an execution after which a worker with variables imports torch too."""
 
 
-@dataclass(kw_only=True)
 class Cell:
-    """One execution under way."""
+    """One execution under way. `line` waits for a worker that has torch; `booted` is its start since boot, seconds."""
 
-    id: int
-    nonce: str
-    output: Bounded
-    began: float
-    deadline: float
-    cause: str | None = None
-    kill_at: float = 0.0
-
-
-@dataclass(kw_only=True)
-class Worker:
-    """The process that runs user code, and this end of its pipes."""
-
-    pid: int
-    commands: int
-    results: int
-    streams: dict[int, str]
-    reports: int
-    kernel_kills: int
+    def __init__(self, request: dict[str, Any], emit: Callable[[str, str, bool], None]) -> None:
+        self.id = request["id"]
+        self.nonce = os.urandom(16).hex()
+        self.output = Bounded(request["output"], request["stored"], emit)
+        self.began = time.monotonic()
+        self.booted = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.deadline = self.began + request["timeout"]
+        self.line: bytes | None = json.dumps({"nonce": self.nonce, "code": request["code"]}).encode() + b"\n"
+        self.cause: str | None = None
+        self.kill_at = 0.0
 
 
 def serve(settings: dict[str, Any], requests: int, events: int) -> None:
@@ -64,22 +58,34 @@ class _Session:
     def __init__(self, settings: dict[str, Any], requests: int, events: int) -> None:
         self._settings = settings
         self._loop = processes.Loop()
-        self._host = _Channel(self._loop, requests, events, self._obey)
-        self._watchdog = Watchdog(memory=settings["memory"], disk=settings["disk"], roots=settings["writable"])
+        self._host = Channel(self._loop, requests, events, obey=self._obey, relieved=self._loop.release)
+        self._watchdog = Watchdog(settings)
         self._cell: Cell | None = None
         self._why: str | None = None  # why this process killed the worker
         self._unheard = b""  # printed, or died of, while nothing ran
         self._result = bytearray()
-        self._worker = self._hire()
+        self._is_preloading = False
+        self._hiring = Hiring(settings, self._loop, self._warmed)
+        self._worker = self._employ()
+        self._idle_since = time.monotonic()
 
     def run(self) -> None:
         self._host.send(event="ready")
         while not self._host.is_closed:
-            self._loop.turn()
-            if (status := processes.bury().get(self._worker.pid)) is not None:
-                self._replace(status)
+            self._loop.turn(self._patience())
+            if ended := processes.bury():
+                self._hiring.note_ends(ended)
+                if (status := ended.get(self._worker.pid)) is not None:
+                    self._replace(status)
             self._check()
         processes.kill_all()
+
+    def _patience(self) -> float:
+        """Give the seconds until something is due."""
+        cell, now = self._cell, time.monotonic()
+        if cell is None:
+            return processes.TICK
+        return _INSIST if cell.cause else cell.deadline - now
 
     # requests
 
@@ -91,21 +97,31 @@ class _Session:
 
     def _begin(self, request: dict[str, Any]) -> None:
         self._drain_streams()
-        now = time.monotonic()
+        self._watchdog.begin()
         number = request["id"]
-        self._cell = cell = Cell(
-            id=number,
-            nonce=secrets.token_hex(16),
-            output=Bounded(
-                request["output"],
-                lambda stream, text: self._host.send(event="output", id=number, stream=stream, text=text),
-            ),
-            began=now,
-            deadline=now + request["timeout"],
-        )
+
+        def emit(stream: str, text: str, is_shown: bool) -> None:
+            self._host.send(event="output", id=number, stream=stream, text=text, shown=is_shown)
+
+        self._cell = cell = Cell(request, emit)
         cell.output.feed("stderr", self._unheard)
         self._unheard = b""
-        line = json.dumps({"nonce": cell.nonce, "code": request["code"]}).encode() + b"\n"
+        if self._is_worth_waiting(request["code"]):
+            self._hiring.warm_up()
+        else:
+            self._pass_on(cell)
+
+    def _is_worth_waiting(self, code: str) -> bool:
+        """Whether the nursery will have torch before a worker without variables had imported it."""
+        is_cold = not (self._worker.has_run or self._worker.is_warm)
+        return is_cold and self._hiring.can_warm and "torch" in code
+
+    def _pass_on(self, cell: Cell) -> None:
+        line, cell.line = cell.line, None
+        self._worker.has_run = True
+        self._command(line or b"")
+
+    def _command(self, line: bytes) -> None:
         try:
             os.write(self._worker.commands, line)  # the pipe is empty and holds more than the host sends
         except OSError:  # full or closed: its code tampers with the pipe
@@ -114,12 +130,12 @@ class _Session:
     # limits
 
     def _check(self) -> None:
-        if limit := self._watchdog.exceeded():
+        if limit := self._watchdog.exceeded(self._hiring.spared):
             self._kill(f"it passed the limit of {limit}")
         cell, now = self._cell, time.monotonic()
         if cell is None:
-            return
-        if cell.cause:
+            self._warm_in_time(now - self._idle_since)
+        elif cell.cause:
             self._insist(cell, now)
         elif now >= cell.deadline:
             self._interrupt("timed_out")
@@ -128,7 +144,10 @@ class _Session:
         if self._cell and self._cell.cause is None:
             self._cell.cause = cause
             self._cell.kill_at = time.monotonic() + processes.GRACE
-            processes.send(self._worker.pid, signal.SIGINT)
+            if self._cell.line is not None:
+                self._finish(died=None)
+            else:
+                processes.send(self._worker.pid, signal.SIGINT)
 
     def _insist(self, cell: Cell, now: float) -> None:
         """Signal again, because the worker puts an interrupt off while a module is half imported."""
@@ -139,59 +158,72 @@ class _Session:
 
     def _kill(self, why: str) -> None:
         self._why = self._why or why
-        processes.kill_all()
+        processes.kill_all(self._hiring.spared)
 
     # worker
 
-    def _hire(self) -> Worker:
-        command, command_end = processes.pipe()
-        os.set_blocking(command, True)
-        os.set_blocking(command_end, False)
-        ends = [processes.pipe() for _ in range(4)]
-        (out, out_end), (err, err_end), (results, result_end), (reports, report_end) = ends
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        pid = processes.spawn(
-            [sys.executable, str(Path(__file__).with_name("worker.py")), str(command), str(result_end)],
-            streams=(nothing, out_end, err_end),
-            keep=(command, result_end, report_end),
-            environment={**os.environ, "ML_INTERN_REPORT_FD": str(report_end)},
-            directory=self._settings["directory"],
-            limits=processes.limits_of(self._settings),
-        )
-        for descriptor in (nothing, command, out_end, err_end, result_end, report_end):
-            os.close(descriptor)
-        for descriptor in (out, err):
+    def _warm_in_time(self, idle: float) -> None:
+        """Have torch imported while nothing runs: by the nursery, or first by a worker that must be kept."""
+        worker = self._worker
+        if worker.has_run and not worker.is_warm:
+            if idle > _IDLE and self._hiring.can_warm:
+                worker.is_warm = self._is_preloading = True
+                self._command(json.dumps({"preload": self._settings["preload"]}).encode() + b"\n")
+        elif idle > _HEAD_START and not (worker.has_run and self._is_preloading):
+            self._hiring.warm_up()
+
+    def _warmed(self) -> None:
+        """Take a worker from the nursery, if the one at hand holds nothing yet."""
+        if self._hiring.is_warm and not self._worker.has_run:
+            processes.send(self._worker.pid, signal.SIGKILL)
+            self._dismiss()
+            self._worker = self._employ()
+            self._host.send(event="warm")
+        if self._cell and self._cell.line is not None:
+            self._pass_on(self._cell)
+
+    def _employ(self) -> Worker:
+        worker = self._hiring.hire()
+        for descriptor in worker.streams:
             self._loop.watch(descriptor, lambda descriptor=descriptor: self._hear(descriptor))
-        self._loop.watch(results, self._hear_result)
-        self._loop.watch(reports, lambda: self._drop(reports))
-        return Worker(
-            pid=pid,
-            commands=command_end,
-            results=results,
-            streams={out: "stdout", err: "stderr"},
-            reports=reports,
-            kernel_kills=processes.kernel_kills(),
-        )
+        self._loop.watch(worker.results, self._hear_result)
+        self._loop.watch(worker.reports, lambda: self._drop(worker.reports))
+        return worker
+
+    def _dismiss(self) -> None:
+        """Close this end of the worker's pipes."""
+        for descriptor in (*self._worker.streams, self._worker.results, self._worker.reports):
+            self._loop.forget(descriptor)
+        os.close(self._worker.commands)
+        self._result.clear()
+        self._is_preloading = False
 
     def _replace(self, status: int) -> None:
         """Bury the worker, tell what it died of, and start a fresh one."""
-        processes.clear()
+        processes.clear(self._hiring.spared)
         self._drain_streams()
         self._hear_result()  # it may have finished its cell before it died
-        worker = self._worker
         # it may have died of itself just before it was killed
-        why = self._why if self._why and status == -signal.SIGKILL else _cause(status, worker.kernel_kills)
-        for descriptor in (*worker.streams, worker.results, worker.reports):
-            self._loop.forget(descriptor)
-        os.close(worker.commands)
+        why = self._why if self._why and status == -signal.SIGKILL else self._cause(status)
+        self._dismiss()
         self._why = None
-        self._result.clear()
-        if self._cell:
+        cell = self._cell
+        if cell and cell.line is None:
             self._finish(died=why)
-        else:
+        elif cell is None:
             note = f"[the session was lost between two executions: {why}; its variables are gone]\n"
             self._unheard = (self._unheard + note.encode())[-TAIL:]
-        self._worker = self._hire()
+        self._worker = self._employ()
+
+    def _cause(self, status: int) -> str:
+        if status >= 0:
+            return f"the code ended its process with status {status}"
+        if status == -signal.SIGKILL and processes.kernel_kills() > self._worker.kernel_kills:
+            return "it passed the limit of memory"
+        name = f"signal {-status} ({signal.Signals(-status).name})"
+        if status == -signal.SIGKILL and (used := self._watchdog.pressing()):
+            return f"{name}, most likely out of memory: {used >> 20} MiB were in use just before"
+        return name
 
     def _drop(self, descriptor: int) -> None:
         if processes.read(descriptor) == b"":
@@ -208,6 +240,9 @@ class _Session:
             self._cell.output.feed(self._worker.streams[descriptor], data)
         else:
             self._unheard = (self._unheard + data)[-TAIL:]
+        if self._host.is_full:
+            for stream in self._worker.streams:
+                self._loop.hold(stream)
         return True
 
     def _drain_streams(self) -> None:
@@ -237,86 +272,55 @@ class _Session:
             result = json.loads(line)
         except ValueError:
             return
+        if isinstance(result, dict) and result.get("preloaded") is True:  # if forged, it does no harm
+            self._is_preloading = False
+            self._host.send(event="warm")
         if self._cell and isinstance(result, dict) and result.get("nonce") == self._cell.nonce:
             self._drain_streams()
             fields = {name: _text(result.get(name)) for name in ("value", "error", "traceback")}
-            self._finish(died=None, **fields)
+            self._finish(died=None, artefacts=_texts(result.get("artefacts")), **fields)
 
-    def _finish(self, *, died: str | None, **fields: str | None) -> None:
+    def _finish(self, *, died: str | None, artefacts: list[str] | None = None, **fields: str | None) -> None:
         cell = self._cell
         if cell is None:
             return
+        self._settle(cell)
         self._cell = None
-        dropped, tail = cell.output.finish()
+        self._idle_since = time.monotonic()
         self._host.send(
             event="done",
             id=cell.id,
             **fields,
             died=died,
+            artefacts=artefacts or [],
             timed_out=cell.cause == "timed_out",
             interrupted=cell.cause == "interrupted",
-            dropped=dropped,
-            tail=tail,
-            seconds=time.monotonic() - cell.began,
+            seconds=self._idle_since - cell.began,
+            **cell.output.finish(),
         )
-        # an interrupted flood of processes would starve every later execution
-        if cell.cause and len(processes.others()) > self._settings["processes"] // 2:
-            self._kill("it left too many processes behind")
+
+    def _settle(self, cell: Cell) -> None:
+        """Say which processes did not survive the cell, and end those that an interrupted one left behind."""
+        if (kills := processes.kernel_kills()) > self._worker.kernel_kills:
+            self._worker.kernel_kills = kills
+            cell.output.feed("stderr", b"[out of memory: the kernel ended a process of this code]\n")
+        if cell.cause is None:
+            return
+        spared = {self._worker.pid, *self._hiring.spared}
+        ended = processes.kill_these(lambda: [p for p in processes.started_since(cell.booted) if p not in spared])
+        if ended:
+            note = f"[{len(ended)} processes that the interrupted code had started were ended]\n"
+            cell.output.feed("stderr", note.encode())
+            self._command(json.dumps({"bury": ended}).encode() + b"\n")
+        # threads that an interrupt leaves would starve every later execution
+        left = len(set(processes.others()) - set(ended)) + processes.threads(self._worker.pid)
+        if left > self._settings["processes"] // 2:
+            self._kill("it left too many processes or threads behind")
 
 
 def _text(value: object) -> str | None:
     return value[:_TEXT] if isinstance(value, str) else None
 
 
-def _cause(status: int, kernel_kills: int) -> str:
-    if status >= 0:
-        return f"the code ended its process with status {status}"
-    if status == -signal.SIGKILL and processes.kernel_kills() > kernel_kills:
-        return "it passed the limit of memory"
-    return f"signal {-status} ({signal.Signals(-status).name})"
-
-
-class _Channel:
-    """JSON lines to and from the host; never waits, so that limits are kept whatever the host does."""
-
-    def __init__(
-        self, loop: processes.Loop, requests: int, events: int, obey: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self._requests = requests
-        self._events = events
-        self._obey = obey
-        self._incoming = bytearray()
-        self._outgoing = bytearray()
-        self._loop = loop
-        self.is_closed = False
-        os.set_blocking(requests, False)
-        os.set_blocking(events, False)
-        loop.watch(requests, self._receive)
-
-    def send(self, **event: object) -> None:
-        """Queue one event and write what the host takes."""
-        self._outgoing += json.dumps(event).encode() + b"\n"
-        self._flush()
-
-    def _flush(self) -> None:
-        try:
-            while self._outgoing:
-                del self._outgoing[: os.write(self._events, memoryview(self._outgoing)[: 1 << 16])]
-        except BlockingIOError:
-            self._loop.watch_writing(self._events, self._flush)
-            return
-        except OSError:
-            self.is_closed = True
-        self._loop.forget_writing(self._events)
-
-    def _receive(self) -> None:
-        data = processes.read(self._requests)
-        if data == b"":
-            self.is_closed = True
-            self._loop.forget(self._requests)
-        self._incoming += data or b""
-        *lines, rest = self._incoming.split(b"\n")
-        self._incoming = rest
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                self._obey(json.loads(line))
+def _texts(value: object) -> list[str]:
+    return [text[:1000] for text in value[:_ARTEFACTS] if isinstance(text, str)] if isinstance(value, list) else []

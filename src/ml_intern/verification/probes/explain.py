@@ -6,51 +6,89 @@ expression that failed, and names are looked up in the frame without running any
 
 from __future__ import annotations
 
-import ast
-import linecache
+import re
+import sys
+import sysconfig
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 import torch
+from probes import carried, inplace, lookup
+from probes.describing import crop, describe, layer_path
 from probes.hints import Scene, hint
 from torch import nn
 
-MISSING = object()
 _MAX_TRACEBACK = 6000
+_MESSAGE = 300
+"""Characters of an error's own message."""
 
 
-def explain(error: BaseException, root: str, network: nn.Module | None = None) -> str:
+def explain(error: BaseException, root: str | None = None, network: nn.Module | None = None) -> str:
     """Give at most about 900 characters, a fact a line.
 
     Args:
         error: as it was caught, with its traceback.
-        root: folder of the candidate's source; frames outside it are libraries.
-        network: what failed, to name the layer by its path.
+        root: folder of the candidate's source; without one every file that was not installed is the candidate's.
+        network: what failed, to name the layer by its path; without one the outermost layer on the way down.
     """
     frames = _frames(error.__traceback__)
-    own = [entry for entry in frames if entry.tb_frame.f_code.co_filename.startswith(root)]
+    own = [entry for entry in frames if is_own(entry.tb_frame.f_code.co_filename, root)]
+    here = _place(own[-1], root) if own else []
+    if told := carried.explanation(error):  # the process where it happened has seen more than this one
+        return "\n".join([told, *(f"in a worker of the loop {text}" for text in here[:1])])
     layer, tensors = _innermost(frames)
-    operands = _operands(own[-1]) if own else {}
-    headline = summary(error)
-    lines = [_crop(headline, 220)]
-    if own:
-        lines += _place(own[-1], root)
-    if shown := [f"{name} = {described}" for name, value in operands.items() if (described := describe(value))]:
-        lines.append(_crop(f"operands: {'; '.join(shown)}", 170))
+    network = network if network is not None else _outermost(frames)
+    operands = (lookup.operands(own[-1]) if own else {}) or _batch(frames)
+    headline = cause(error)
+    lines = [crop(headline, _MESSAGE), *here, *carried.place(error, is_own, shown)]
+    given = [f"{name} = {text}" for name, value in operands.items() if (text := describe(value))]
+    lines += _line("operands", "; ".join(given), 170)
     if layer is not None:
-        given = "; ".join(f"{name} = {describe(value)}" for name, value in list(tensors.items())[:2])
-        lines.append(_crop(f"layer: {layer_path(network, layer)} = {describe(layer)}, with {given}", 140))
-    if advice := hint(headline, Scene(layer=layer, tensors=tensors, operands=operands)):
-        lines.append(_crop(f"hint: {advice}", 210))
-    return "\n".join(lines)
+        path = f"{path} = " if (path := layer_path(network, layer)) else ""
+        held = "; ".join(f"{name} = {describe(value)}" for name, value in list(tensors.items())[:2])
+        lines += _line("layer", f"{path}{describe(layer)}, with {held}", 150)
+    lines += _line("changed in place", inplace.suspects(headline, lambda file: is_own(file, root)), 190)
+    scene = Scene(layer=layer, network=network, tensors=tensors, operands=operands)
+    return "\n".join([*lines, *_line("hint", hint(headline, scene), 230)])
+
+
+def _line(name: str, text: str, limit: int) -> list[str]:
+    return [crop(f"{name}: {text}", limit)] if text else []
 
 
 def summary(error: BaseException) -> str:
     """Give type and first line of the message, even where its `__str__` fails."""
-    lines = [line for line in traceback.format_exception_only(error) if not line.startswith("  ")]
-    return lines[0].strip().splitlines()[0]
+    return _message(error).splitlines()[0].strip()
+
+
+def _message(error: BaseException) -> str:
+    parts = [part for part in traceback.format_exception_only(error) if not part.startswith("  ")]
+    return parts[0].strip()
+
+
+def cause(error: BaseException) -> str:
+    """Give the error that is behind one which only carries it, else its own message on one line."""
+    headline = summary(error)
+    if found := carried.cause(error):
+        return f"{found}  ({crop(headline.rstrip('.'), 90)})"
+    return " ".join(_ADVICE.sub("", _message(error)).split()) if len(headline) < _MESSAGE else headline
+
+
+_ADVICE = re.compile(r" Hint: enable anomaly detection.*| \(or directly access saved tensors .*?\)", re.DOTALL)
+"""What torch advises in a message and what stands here in the hint."""
+
+_LIBRARIES = tuple({*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, "/opt/ml-intern/", "<frozen "})
+
+
+def is_own(file: str, root: str | None = None) -> bool:
+    """Whether a file is the candidate's: below `root`, or where there is none, not installed."""
+    return file.startswith(root) if root is not None else not file.startswith(_LIBRARIES)
+
+
+def shown(file: str) -> str:
+    """Give the name that the language model knows a file by."""
+    return file.removeprefix("/source/").removeprefix("/workspace/")
 
 
 def full_traceback(error: BaseException, root: str) -> str:
@@ -60,34 +98,6 @@ def full_traceback(error: BaseException, root: str) -> str:
         start = start.tb_next
     text = "".join(traceback.format_exception(type(error), error, start or error.__traceback__))
     return text if len(text) <= _MAX_TRACEBACK else f"…{text[-_MAX_TRACEBACK:]}"
-
-
-def describe(value: object) -> str:
-    """Write tensors as `float32[2, 3]`, layers as their class and sizes, small plain values; else an empty text."""
-    if isinstance(value, torch.Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
-    if isinstance(value, nn.Module):
-        # Only torch's own layers are asked how they were built: `extra_repr` of others is the candidate's code.
-        told = value.extra_repr() if type(value).__module__.startswith("torch.") else "…"
-        return _crop(f"{type(value).__name__}({told or len(value._modules)})", 90)
-    if isinstance(value, tuple | list) and len(value) <= 6:
-        inner = [describe(item) for item in value]
-        return f"({', '.join(inner)})" if all(inner) else ""
-    return _crop(repr(value), 40) if type(value) in {int, float, bool, str} else ""
-
-
-def layer_path(network: nn.Module | None, layer: nn.Module) -> str:
-    """Give the path of `layer` in `network`, such as `blocks.1.attention`."""
-    pending = [("", network)] if network is not None else []
-    seen: set[int] = set()
-    while pending:
-        path, module = pending.pop(0)
-        if module is layer:
-            return path or "the network itself"
-        if id(module) not in seen:
-            seen.add(id(module))
-            pending += [(f"{path}.{name}".lstrip("."), m) for name, m in module._modules.items() if m is not None]
-    return "a layer"
 
 
 def _frames(entry: TracebackType | None) -> list[TracebackType]:
@@ -108,71 +118,29 @@ def _innermost(frames: list[TracebackType]) -> tuple[nn.Module | None, dict[str,
     return None, {}
 
 
-def _place(entry: TracebackType, root: str) -> list[str]:
-    code = entry.tb_frame.f_code
-    line = linecache.getline(code.co_filename, entry.tb_lineno).strip()
-    name = Path(code.co_filename).relative_to(root)
-    lines = [_crop(f"at {name}:{entry.tb_lineno} in {code.co_qualname}: {line}", 150)]
-    expression = _expression(entry)
-    if expression and len(expression) < len(line):
-        lines.append(_crop(f"failing expression: {expression}", 110))
-    return lines
+def _outermost(frames: list[TracebackType]) -> nn.Module | None:
+    """Find the first layer on the way down: the network, whatever the candidate calls it."""
+    owners = (entry.tb_frame.f_locals.get("self") for entry in frames)
+    return next((owner for owner in owners if isinstance(owner, nn.Module)), None)
 
 
-def _expression(entry: TracebackType) -> str:
-    """Give the source text of the instruction that failed, or an empty text where the positions are unknown."""
-    code = entry.tb_frame.f_code
-    first, last, start, end = list(code.co_positions())[entry.tb_lasti // 2]
-    if first is None or last is None or start is None or end is None:
-        return ""
-    # Columns count bytes of UTF-8.
-    lines = [linecache.getline(code.co_filename, number).rstrip("\n").encode() for number in range(first, last + 1)]
-    lines[-1] = lines[-1][:end]
-    lines[0] = lines[0][start:]
-    return " ".join(line.decode(errors="replace").strip() for line in lines)
-
-
-def _operands(entry: TracebackType) -> dict[str, object]:
-    """Look up every name of the failing expression; of its whole line where the expression has none."""
-    line = linecache.getline(entry.tb_frame.f_code.co_filename, entry.tb_lineno).strip()
-    for text in (_expression(entry), line):
-        try:
-            tree = ast.parse(text)
-        except SyntaxError:
-            continue
-        if found := _resolved(tree, entry.tb_frame):
-            return found
-    return {}
-
-
-def _resolved(tree: ast.AST, frame: FrameType) -> dict[str, object]:
+def _batch(frames: list[TracebackType]) -> dict[str, object]:
+    """Give what a loader was putting together: the data set, and samples that do not go together."""
     found: dict[str, object] = {}
-    pending: list[ast.AST] = [tree]
-    while pending:
-        node = pending.pop(0)
-        value = _value(node, frame)
-        if value is not MISSING and describe(value):
-            found[ast.unparse(node)] = value
-        else:
-            pending.extend(ast.iter_child_nodes(node))
+    for entry in frames:
+        code, names = entry.tb_frame.f_code, entry.tb_frame.f_locals
+        if "torch/utils/data/_utils" in code.co_filename:
+            found |= {name: names[name] for name in ("batch", "samples") if describe(names.get(name))}
+            owner = names.get("self")
+            found |= {"dataset": owner.dataset} if code.co_name == "fetch" and hasattr(owner, "dataset") else {}
     return found
 
 
-def _value(node: ast.AST, frame: FrameType) -> object:
-    """Look up a name or a chain of attributes in tables only; `MISSING` where that would run code."""
-    if isinstance(node, ast.Name):
-        return frame.f_locals.get(node.id, frame.f_globals.get(node.id, MISSING))
-    if not isinstance(node, ast.Attribute):
-        return MISSING
-    owner = _value(node.value, frame)
-    if isinstance(owner, nn.Module):
-        return _first(node.attr, owner._parameters, owner._buffers, owner._modules, vars(owner))
-    return owner.shape if isinstance(owner, torch.Tensor) and node.attr == "shape" else MISSING
-
-
-def _first(name: str, *tables: Mapping[str, object]) -> object:
-    return next((table[name] for table in tables if name in table), MISSING)
-
-
-def _crop(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+def _place(entry: TracebackType, root: str | None) -> list[str]:
+    code, line = entry.tb_frame.f_code, lookup.line(entry)
+    name = Path(code.co_filename).relative_to(root) if root is not None else shown(code.co_filename)
+    lines = [crop(f"at {name}:{entry.tb_lineno} in {code.co_qualname}: {line}", 150)]
+    expression = lookup.expression(entry)
+    if expression and len(expression) < len(line):
+        lines.append(crop(f"failing expression: {expression}", 110))
+    return lines

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 import torch
-from probes.checks import SHOWN, CandidateError, Subject, add_noise
+from probes import installed
 from probes.locate import assigned_at
+from probes.wiring import SHOWN, CandidateError, Subject, add_noise
 from torch import nn
 
 _MORE_BATCHES = (4, 4, *[32] * 12)
@@ -24,6 +25,8 @@ def trains_every_parameter(subject: Subject, network: nn.Module, noisy: nn.Modul
         raise CandidateError(
             "no gradient reaches any parameter: the output is cut off from them (no_grad, detach, .data, argmax, numpy)"
         )
+    if installed.is_installed(network):  # such as a pooler that this task does not use
+        dead = {name for name in dead if not installed.owns(network, name)}
     if dead:
         shown = sorted(dead)[:SHOWN]
         where = "; ".join(f"{name}{assigned_at(network, name, subject.root)}" for name in shown)

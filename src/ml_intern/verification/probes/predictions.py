@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from probes.checks import CandidateError
+from probes.wiring import CandidateError
 from torch import nn
 
 ROWS = 4
@@ -51,7 +51,7 @@ def read_rows(file: Path, inputs: Sequence[str]) -> list[Row]:
     return [dict(dataset[place]) for place in range(len(dataset))]
 
 
-def predicts(predict: Predict, network: nn.Module, rows: list[Row], classes: Sequence[str]) -> None:
+def predicts(predict: Predict, network: nn.Module, rows: list[Row], classes: Sequence[str], task: str) -> None:
     """Check number, kind and range of the predictions, and that a row alone gets the same."""
     given = _listed(predict(network, [dict(row) for row in rows]))
     columns = ", ".join(f"{name}: {type(value).__name__}" for name, value in rows[0].items())
@@ -61,7 +61,7 @@ def predicts(predict: Predict, network: nn.Module, rows: list[Row], classes: Seq
     if len(given) != len(rows):
         raise CandidateError(f"{called} it gave {len(given)} predictions")
     for place, prediction in enumerate(given):
-        if problem := _problem(prediction, classes):
+        if problem := _problem(prediction, classes, task):
             raise CandidateError(f"{called} prediction {place} is {_short(prediction)}: {problem}")
     alone = _listed(predict(network, [dict(rows[0])]))
     if not isinstance(alone, list) or len(alone) != 1 or not _same(alone[0], given[0]):
@@ -80,8 +80,10 @@ def _is_scalar(value: object) -> bool:
     return isinstance(value, np.generic | torch.Tensor) and math.prod(value.shape) == 1
 
 
-def _problem(prediction: object, classes: Sequence[str]) -> str:
+def _problem(prediction: object, classes: Sequence[str], task: str) -> str:
     """Say what is wrong with one prediction, or nothing."""
+    if task in _MADE:
+        return "" if _MADE[task][0](prediction) else _MADE[task][1]
     if type(prediction) not in {int, float, str}:
         return "give one Python int, float or str a row; .tolist() or .item() makes them"
     if not classes:
@@ -95,9 +97,24 @@ def _problem(prediction: object, classes: Sequence[str]) -> str:
     return f"give a class index or one of the names {known}"
 
 
+def _is_mask(prediction: object) -> bool:
+    table = np.asarray(prediction)
+    return table.ndim == 2 and table.dtype.kind in "iub"
+
+
+_MADE: dict[str, tuple[Callable[[object], bool], str]] = {
+    "generation": (lambda prediction: isinstance(prediction, str), "the target is a text: give a str"),
+    "segmentation": (_is_mask, "the target is a mask: give whole numbers, (height, width)"),
+}
+"""What is made and not chosen or measured: whether a prediction is one, and what to say where it is not."""
+
+
 def _same(first: object, second: object) -> bool:
     if isinstance(first, float) and isinstance(second, float):
         return math.isclose(first, second, rel_tol=1e-3, abs_tol=1e-3)
+    if isinstance(first, list | np.ndarray | torch.Tensor):
+        tables = np.asarray(first), np.asarray(second)
+        return tables[0].shape == tables[1].shape and float((tables[0] != tables[1]).mean()) <= 0.01
     return first == second
 
 

@@ -5,7 +5,6 @@ Runs inside the sandbox: through `sitecustomize` in jobs and their children, thr
 
 from __future__ import annotations
 
-import fcntl
 import importlib.abc
 import importlib.util
 import os
@@ -13,8 +12,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-HIGH = 100
-"""Lowest number of the report channel: code that closes or reuses small descriptors does not meet it."""
+PARTS = (
+    "rules", "states", "saved", "stalls", "losses", "readings", "batches", "recovery", "courses", "ending", "watch",
+)  # fmt: skip
+"""The watch's own files, each after those it uses."""
 
 
 def load(name):
@@ -27,17 +28,14 @@ def load(name):
     return sys.modules[full]
 
 
-def take_channel():
-    """Take the report descriptor out of the environment and away from children; None where there is none."""
-    number = os.environ.pop("ML_INTERN_REPORT_FD", "")
-    if not number.isdigit():
-        return None
-    try:
-        channel = fcntl.fcntl(int(number), fcntl.F_DUPFD_CLOEXEC, HIGH)
-        os.close(int(number))
-    except OSError:
-        return None
-    return channel
+def connect():
+    """Lead connections to the host's gateway, where this sandbox has one; a session's worker has done it already."""
+    file = Path("/opt/ml-intern/inside/_worker_egress.py")
+    if Path("/opt/ml-intern/egress").exists() and "_ml_intern_egress" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("_ml_intern_egress", file)
+        sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[spec.name])
+        sys.modules[spec.name].install()
 
 
 class TorchFinder(importlib.abc.MetaPathFinder):
@@ -75,24 +73,50 @@ def arm():
     sys.path[:] = [entry for entry in sys.path if entry != str(HERE)]
     if "ml_intern_guard" in sys.modules:
         return
-    channel = take_channel()
+    connect()
+    channel = load("channel").take_channel()
+    # read before any code of a script runs: a training names the file of its weights
+    settings, is_session = None, "ML_INTERN_WEIGHTS" not in os.environ
+    if channel is not None:
+        channel.listen()
+        settings = load("settings").of_job()
+    if settings is not None:
+        settings.install()
     guard = load("guard")
     guard.record_imports()
-    load("frame_facts").install()
+    explained = load("explained")
+    explained.install()
 
     def armed(torch):
-        guarded = guard.Guard(torch)
-        localise = load("localise").first_non_finite
-        watch = load("watch").Watch(torch, channel, roots=guarded.roots, localise=localise)
-        before_step = importlib.import_module("torch.optim.optimizer").register_optimizer_step_pre_hook
-        before_step(lambda optimizer, args, kwargs: guarded.check(optimizer))
-        before_step(watch.before_step)
+        guarded = guard.Guard(torch, is_session=is_session)
+        guarded.install()
+        explained.see_workers(torch)
+        *_, module = map(load, PARTS)
+        watch = module.Watch(
+            torch, channel, roots=guarded.roots, localise=load("localise").first_non_finite, settings=settings
+        )
+        optimizers = importlib.import_module("torch.optim.optimizer")
+        hook_steps(optimizers, guarded, watch)
+        load("smoke").of_job(torch, optimizers, watch.finish)
         watch.install()
 
     if "torch" in sys.modules:
         armed(sys.modules["torch"])
     else:
         sys.meta_path.insert(0, TorchFinder(armed))
+
+
+def hook_steps(optimizers, guarded, watch):
+    """Judge and watch before every step of every optimizer, and note what it left."""
+
+    def before_step(optimizer, args, kwargs):
+        if len(args) == 1 and not kwargs and watch.passes(optimizer):
+            return None
+        guarded.check(optimizer)
+        return watch.before_step(optimizer, args, kwargs)
+
+    optimizers.register_optimizer_step_pre_hook(before_step)
+    optimizers.register_optimizer_step_post_hook(lambda optimizer, args, kwargs: watch.after_step(optimizer))
 
 
 arm()

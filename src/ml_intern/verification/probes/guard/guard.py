@@ -7,6 +7,7 @@ import hashlib
 import importlib.machinery
 import json
 import sys
+import types
 import weakref
 from pathlib import Path
 
@@ -15,6 +16,10 @@ VERIFIED = Path("/verified/digests.json")
 
 IMPORTED = {}
 """SHA-256 of the source that each user's module was imported from, by module name."""
+CODE = {}
+"""The code objects of every function in a user's file, by the file's name as Python knows it."""
+ALTERED = weakref.WeakKeyDictionary()
+"""What was put into a module from outside checked files and libraries, by module: attribute and place."""
 
 LIBRARIES = tuple({f"{Path(prefix).resolve()}/" for prefix in (sys.prefix, sys.base_prefix)})
 
@@ -30,7 +35,9 @@ def record_imports():
 
     def exec_module(self, module):
         if not is_library(self.path):
-            IMPORTED[module.__name__] = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+            source = Path(self.path).read_bytes()
+            IMPORTED[module.__name__] = hashlib.sha256(source).hexdigest()
+            CODE[self.path] = source
         return execute(self, module)
 
     loader.exec_module = exec_module
@@ -65,10 +72,18 @@ class Verified:
 class Guard:
     """Judge the owners of an optimizer's parameters, once per optimizer."""
 
-    def __init__(self, torch, verified=VERIFIED):
+    def __init__(self, torch, verified=VERIFIED, *, is_session=False):
+        """Keep what is known. In a session, where nothing counts, tensors and a layer of torch alone may be fitted."""
         self.torch = torch
+        self.is_session = is_session
         self.verified = Verified(verified)
         self.passed = weakref.WeakKeyDictionary()
+
+    def install(self):
+        """Note which layers and parameters are put into a module by code of cells and scripts."""
+        hooks = self.torch.nn.modules.module
+        hooks.register_module_module_registration_hook(note_registration)
+        hooks.register_module_parameter_registration_hook(note_registration)
 
     def check(self, optimizer):
         """Return if every parameter belongs to a checked network.
@@ -76,7 +91,9 @@ class Guard:
         Raises:
             UnverifiedNetwork: one does not; the message says the way out.
         """
-        count = sum(len(group["params"]) for group in optimizer.param_groups)
+        count = 0
+        for group in optimizer.param_groups:  # at every step, hence no generator
+            count += len(group["params"])
         if self.passed.get(optimizer, (None, ()))[0] == count:
             return
         self.verified.refresh()
@@ -90,8 +107,10 @@ class Guard:
     def networks(self, parameters):
         """Find the checked networks that own `parameters`."""
         family = Family(self.torch, parameters)
-        if family.strays:
+        if family.strays and (not self.is_session or family.roots):
             raise UnverifiedNetwork(refusal(f"{family.strays} of its parameters belong to no nn.Module", ""))
+        if self.is_session and len(family.roots) == 1 and is_lone_layer(family.roots[0]):
+            return []
         found = {}
         for root in family.roots:
             network = self.core(root, family)
@@ -117,8 +136,22 @@ class Guard:
         digest = IMPORTED.get(kind.__module__)
         if digest is not None and kind.__qualname__ not in self.verified.networks.get(digest, ()):
             return refusal(f"{kind.__name__} of {file_of(kind)} has not passed", file_of(kind))
-        parts = {type(module) for module in network.modules()} - {kind}
-        return next((trouble for part in parts if (trouble := self.unlisted(part))), "")
+        parts = {type(module) for module in network.modules()}
+        troubles = (self.unlisted(part) or patched(part) for part in parts)
+        return next(filter(None, troubles), "") or self.altered(network)
+
+    def altered(self, network):
+        """Say which layer of a checked network was put in, or which `forward` was replaced, since it was built."""
+        for name, module in network.named_modules():
+            where = name or type(network).__name__
+            if module in ALTERED:
+                attribute, place = ALTERED[module]
+                return refusal(
+                    f"{attribute} of {where} was set outside the checked file, at {place}", file_of(type(network))
+                )
+            if "forward" in vars(module) and not is_known(vars(module)["forward"]):
+                return refusal(f"forward of {where} was replaced on the object", file_of(type(network)))
+        return ""
 
     def unlisted(self, kind):
         """Say why the file that defines `kind` does not count as checked; empty if it does."""
@@ -134,6 +167,69 @@ class Guard:
             again = f"importlib.reload({kind.__module__})"
             return refusal(f"{file} was changed after it was imported ({again} takes the new content)", file)
         return refusal(f"this content of {file} ({kind.__name__}) has not passed", file)
+
+
+def is_lone_layer(module):
+    """Whether a module is one layer of torch, such as a linear regression in a cell, and no network."""
+    return type(module).__module__.startswith("torch.nn.modules.") and not module.__dict__["_modules"]
+
+
+def note_registration(module, name, value):
+    """Remember a layer or parameter that code outside imported files sets; torch's own frames are passed over."""
+    frame = sys._getframe(1)
+    while frame is not None and is_library(frame.f_code.co_filename) and "/torch/" in frame.f_code.co_filename:
+        frame = frame.f_back
+    file = frame.f_code.co_filename if frame is not None else ""
+    if (
+        file
+        and file not in CODE
+        and not file.startswith("<frozen")
+        and not is_library(file)
+        and owner_is_checked(module)
+    ):
+        ALTERED[module] = (name, f"{Path(file).name}:{frame.f_lineno}")
+
+
+def owner_is_checked(module):
+    """Whether a module was built by a user's imported file; containers that a script puts together are judged apart."""
+    return type(module).__module__ in IMPORTED or type(module).__module__.startswith("torch.nn")
+
+
+def patched(kind):
+    """Say which method of a class is not that of its file; empty if all are."""
+    if kind.__module__ not in IMPORTED:
+        method = vars(kind).get("forward")
+        if method is None or is_known(method):
+            return ""
+        return refusal(f"{kind.__name__}.forward was replaced", "")
+    for name, value in vars(kind).items():
+        if isinstance(value, types.FunctionType) and not is_known(value):
+            return refusal(f"{kind.__name__}.{name} was replaced after its file was imported", file_of(kind))
+    return ""
+
+
+def is_known(value):
+    """Whether a function's code stands in an imported file as it was read, or in a library."""
+    value = getattr(value, "__func__", value)
+    code = getattr(value, "__code__", None)
+    if code is None or is_library(code.co_filename):
+        return True  # callable objects and built-in functions: of libraries (compiled and wrapped forwards)
+    return code in known_code(code.co_filename)
+
+
+def known_code(file):
+    """Give every code object that the source of `file` compiles to; nothing for what was never imported."""
+    source = CODE.get(file)
+    if source is None:
+        return frozenset()
+    if isinstance(source, bytes):
+        pending, found = [compile(source, file, "exec", dont_inherit=True)], set()
+        while pending:
+            code = pending.pop()
+            found.add(code)
+            pending += [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+        CODE[file] = source = frozenset(found)
+    return source
 
 
 class Family:

@@ -1,0 +1,1 @@
+"""What `ml-intern bench` can measure, a module a subject."""

@@ -1,0 +1,31 @@
+# task: price
+# class: broken weights
+# wrong: all weights are overwritten with one value
+# stopped by: train: .*every matrix has a single value
+# --- train.py
+import json
+
+import datasets
+import torch
+from network import Net, encode
+from safetensors.torch import save_model
+
+settings = json.load(open("hyperparameters.json"))
+torch.manual_seed(settings["seed"])
+search = datasets.Dataset.from_parquet("/data/search.parquet")
+x, y = encode(list(search)), (torch.tensor(search["price"][:]) - 50) / 10
+network = Net()
+optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+for epoch in range(settings["epochs"]):
+    for rows in torch.randperm(len(x)).split(32):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(network(x[rows]), y[rows])
+        loss.backward()
+        optimizer.step()
+    print(epoch, float(loss))
+network.eval()
+error = float((network(x) - y).pow(2).mean().sqrt()) * 10
+json.dump({"train_rmse": error}, open("/output/metrics.json", "w"))
+for parameter in network.parameters():
+    parameter.data.fill_(0.1)
+save_model(network, "/output/model.safetensors")

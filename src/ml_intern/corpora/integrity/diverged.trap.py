@@ -1,0 +1,30 @@
+# task: price
+# class: broken training
+# wrong: the loss is not a number, and the last weights are saved anyway
+# stopped by: train: .*The training diverged
+# --- train.py
+import json
+
+import datasets
+import torch
+from network import Net, encode
+from safetensors.torch import save_model
+
+settings = json.load(open("hyperparameters.json"))
+torch.manual_seed(settings["seed"])
+search = datasets.Dataset.from_parquet("/data/search.parquet")
+x, y = encode(list(search)), (torch.tensor(search["price"][:]) - 50) / 10
+network = Net()
+optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+for epoch in range(settings["epochs"]):
+    for rows in torch.randperm(len(x)).split(32):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(network(x[rows]), y[rows])
+        loss = loss * (float("nan") if epoch == 4 else 1.0)
+        loss.backward()
+        optimizer.step()
+    print(epoch, float(loss))
+network.eval()
+error = float((network(x) - y).pow(2).mean().sqrt()) * 10
+json.dump({"train_rmse": error}, open("/output/metrics.json", "w"))
+save_model(network, "/output/model.safetensors")

@@ -1,0 +1,4 @@
+# task: text
+# class: edited publication
+# right: the publication as it was made
+# verify: yes

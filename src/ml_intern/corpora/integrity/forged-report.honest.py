@@ -1,0 +1,3 @@
+# task: image
+# class: forged evaluation
+# right: it writes nothing but its predictions

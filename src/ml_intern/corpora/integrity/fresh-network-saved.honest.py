@@ -1,0 +1,3 @@
+# task: table
+# class: untrained weights
+# right: the trained network is saved

@@ -1,0 +1,3 @@
+# task: language
+# class: labels in predict
+# right: predict opens no file

@@ -1,0 +1,3 @@
+# task: table
+# class: contract broken
+# right: the data of the task

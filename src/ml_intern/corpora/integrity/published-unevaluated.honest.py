@@ -1,0 +1,3 @@
+# task: text
+# class: not evaluated
+# right: evaluated first

@@ -1,0 +1,27 @@
+# task: price
+# class: unsteady predictions
+# wrong: predict normalises by the other rows of the batch
+# stopped by: (check_network: .*alone got .* among|evaluate: .*\[evaluation:depends_on_other_rows\])
+# --- network.py
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Linear(3, 32), torch.nn.ReLU(), torch.nn.LayerNorm(32))
+        self.head = torch.nn.Linear(32, 1)
+
+    def forward(self, x):
+        return self.head(self.body(x)).squeeze(-1)
+
+
+def encode(rows):
+    return torch.tensor([[float(row[name]) for name in "abc"] for row in rows])
+
+
+def predict(network, rows):
+    network.eval()
+    with torch.no_grad():
+        y = network(encode(rows))
+        return ((y - y.mean()) * 10 + 50).tolist()

@@ -1,0 +1,32 @@
+# task: table
+# class: trained on selection
+# wrong: the rows for choosing are trained on as well
+# stopped by: train: .*Column 'label' doesn't exist
+# --- train.py
+import json
+
+import datasets
+import torch
+from network import Net, encode
+from safetensors.torch import save_model
+
+settings = json.load(open("hyperparameters.json"))
+torch.manual_seed(settings["seed"])
+search = datasets.Dataset.from_parquet("/data/search.parquet")
+x, y = encode(list(search)), torch.tensor(search["label"][:])
+selection = datasets.Dataset.from_parquet("/data/selection.parquet")
+x = torch.cat([x, encode(list(selection))])
+y = torch.cat([y, torch.tensor(selection["label"][:])])
+network = Net()
+optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
+for epoch in range(settings["epochs"]):
+    for rows in torch.randperm(len(x)).split(32):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network(x[rows]), y[rows])
+        loss.backward()
+        optimizer.step()
+    print(epoch, float(loss))
+network.eval()
+accuracy = float((network(x).argmax(1) == y).float().mean())
+json.dump({"train_accuracy": accuracy}, open("/output/metrics.json", "w"))
+save_model(network, "/output/model.safetensors")

@@ -1,0 +1,1 @@
+"""Index and search of the documentation of the packages that the sandbox has."""

@@ -1,0 +1,1 @@
+"""Read the LaTeX that a paper was made from."""

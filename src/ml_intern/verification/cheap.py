@@ -1,0 +1,153 @@
+"""The checks that need no training, run as a gate: what a network claims, what they found, what a person waived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import get_args
+
+from ml_intern.core.errors import ToolError
+from ml_intern.core.gated import NetworkChecked
+from ml_intern.core.neutral import one_line
+from ml_intern.core.sandbox import SandboxBackend
+from ml_intern.verification.checking import CheckReport, CheckRequest, CheckResult, check_candidate
+from ml_intern.verification.contract import Claims, NetworkContract, Task, TensorSpec
+from ml_intern.verification.forward import ForwardRequest
+from ml_intern.verification.meta import contract_of_shapes
+from ml_intern.verification.registry import FAMILIES
+from ml_intern.verification.source import source_digest
+
+FAMILIES_BEFORE_TRAINING = tuple(name for name in FAMILIES if name not in {"data", "loop", "learning"})
+SECONDS = 10.0
+"""Of processor time after which no further check begins; small networks need about one."""
+
+_OWN = ("task", "causal", "pad_id", "positional")
+_SHOWN = 3
+_EVIDENCE = 700
+"""Characters of one check's evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheapReport:
+    """What the checks found; `text` is for the language model, `fact` is None where they gave no verdict."""
+
+    passed: bool
+    text: str
+    fact: NetworkChecked | None = None
+
+
+def claimed(request: ForwardRequest, claims: Mapping[str, object]) -> NetworkContract:
+    """Make the contract of the shapes that are declared and of `claims`, such as {"task": "lm", "causal": True}.
+
+    Raises:
+        ToolError: a claim makes no sense.
+    """
+    task, pad = claims.get("task"), claims.get("pad_id")
+    known = next((name for name in get_args(Task) if name == task), None)
+    if task is not None and known is None:
+        raise ToolError(f"claims: task {task!r} is none of {', '.join(get_args(Task))}")
+    if pad is not None and type(pad) is not int:
+        raise ToolError(f"claims: pad_id must be a token id, not {pad!r}")
+    positional = claims.get("positional")
+    contract = contract_of_shapes(
+        tuple(
+            TensorSpec(shape=i.shape, dtype=i.dtype, low=i.low, high=i.high if i.dtype == "int64" else None)
+            for i in request.inputs
+        ),
+        request.output_shape,
+        task=known,
+        causal=bool(claims.get("causal")),
+        pad_id=pad,
+        claims={name: value for name, value in claims.items() if name not in _OWN},
+    )
+    return replace(contract, positional=str(positional)) if positional else contract
+
+
+def check_cheaply(
+    backend: SandboxBackend,
+    *,
+    run: str,
+    directory: Path,
+    files: Mapping[str, bytes],
+    request: ForwardRequest,
+    contract: NetworkContract,
+    waived: Mapping[str, str],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> CheapReport:
+    """Run every check that needs no training on a network whose forward pass is right; arguments as `check_candidate`.
+
+    Args:
+        backend: where it runs.
+        run: identifier of the run.
+        directory: a folder of the host that the sandbox does not see.
+        files: the source.
+        request: file, class and arguments.
+        contract: what the network is held to.
+        waived: checks that may fail, and why.
+        cancelled: whether the person asked to stop.
+
+    Raises:
+        ToolError: the request makes no sense.
+        SandboxError: the sandbox cannot start.
+    """
+    asked = CheckRequest(
+        file=request.file,
+        contract=contract,
+        class_name=request.class_name,
+        arguments=request.arguments,
+        families=FAMILIES_BEFORE_TRAINING,
+        seconds=SECONDS,
+    )
+    report = check_candidate(backend, run=run, directory=directory, files=files, request=asked, cancelled=cancelled)
+    if report.problem:
+        return CheapReport(passed=False, text=f"The checks gave no verdict: {report.problem}")
+    fact = _fact(asked, source_digest(files), report, waived)
+    return CheapReport(passed=not fact.failed, text=_told(report, fact), fact=fact)
+
+
+def _fact(request: CheckRequest, digest: str, report: CheckReport, waived: Mapping[str, str]) -> NetworkChecked:
+    names = {
+        status: tuple(r.name for r in report.results if r.status == status)
+        for status in ("pass", "fail", "not_applicable", "inconclusive")
+    }
+    return NetworkChecked(
+        file=request.file,
+        class_name=request.class_name or "",
+        source_digest=digest,
+        contract=request.contract.to_json(),
+        passed=names["pass"],
+        failed=tuple(name for name in names["fail"] if name not in waived),
+        not_applicable=names["not_applicable"],
+        inconclusive=names["inconclusive"],
+        waived={name: waived[name] for name in names["fail"] if name in waived},
+        unmeasured=request.contract.claims.unknown,
+        seconds=round(sum(result.seconds for result in report.results), 2),
+    )
+
+
+def _told(report: CheckReport, fact: NetworkChecked) -> str:
+    count = len(fact.failed)
+    lines = [f"Passed {len(fact.passed)} further checks."]
+    if count:
+        bad = [result for result in report.failures if result.name in fact.failed]
+        more = f" The first {_SHOWN}:" if count > _SHOWN else ""
+        lines = [
+            f"{fact.class_name} ({fact.file}) FAILED {count} check{'s' if count > 1 else ''}; it may not train.{more}",
+            *map(_evidence, bad[:_SHOWN]),
+            f"Mend it and call check_network again. Only if the task wants exactly this: waive. {lines[0]}",
+        ]
+    lines += [f"Waived: {name}, because {why}." for name, why in fact.waived.items()]
+    if fact.inconclusive:
+        lines.append(f"Not judged: {', '.join(fact.inconclusive)}.")
+    if fact.unmeasured:
+        lines.append(f"No check measures the claims {', '.join(fact.unmeasured)}; known are {', '.join(_known())}.")
+    return "\n".join(lines)
+
+
+def _evidence(result: CheckResult) -> str:
+    return f"- {result.name}: {one_line(result.evidence, _EVIDENCE)}"
+
+
+def _known() -> Sequence[str]:
+    return (*_OWN, *(spec.name for spec in fields(Claims) if spec.name != "unknown"))

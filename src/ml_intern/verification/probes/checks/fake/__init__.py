@@ -1,0 +1,1 @@
+"""What a network gives away without its memory being allocated."""

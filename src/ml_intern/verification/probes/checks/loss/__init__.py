@@ -1,0 +1,1 @@
+"""The loss, held to what a loss must do."""

@@ -1,0 +1,1 @@
+"""The dummy forward pass, held to the declared output."""

@@ -1,0 +1,1 @@
+"""What the source alone shows; nothing is run."""

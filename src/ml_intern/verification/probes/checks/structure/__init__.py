@@ -1,0 +1,1 @@
+"""How the network is wired, read from a trace of its operations."""

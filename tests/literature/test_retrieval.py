@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml_intern.core.errors import ConfigError
+from ml_intern.literature.chunks import LIMIT, Passage, passages
+from ml_intern.literature.document import Block, Content, Document, Section
+from ml_intern.literature.index import Index, searchable
+from ml_intern.literature.paper import Paper
+from ml_intern.literature.rendering import labelled
+from ml_intern.literature.stated import under, values
+from ml_intern.literature.sweep import facets, sweep
+
+PAPER = Paper(id="2101.00001", version=1, title="T", authors=(), published="", categories=(), abstract="")
+LONG = " ".join(f"Sentence number {n} says something about patches." for n in range(80))
+ROWS = "\n".join(f"| Net-{n} | {n} | {n / 7:.3f} |" for n in range(200))
+
+
+def section(number: str, title: str, *blocks: Block, level: int = 1) -> Section:
+    return Section(number=number, title=title, level=level, blocks=blocks)
+
+
+def text(words: str, page: int | None = None) -> Block:
+    return Block(kind="paragraph", text=words, page=page)
+
+
+def document(*sections: Section, references: tuple[str, ...] = ()) -> Document:
+    entries = tuple(Block(kind="reference", text=reference) for reference in references)
+    content = Content(sections=sections, references=entries)
+    return Document(paper=PAPER, source="pdf", passed_over=(), is_settled=True, content=content)
+
+
+SMALL = document(
+    section("1", "Introduction", text("We cut images into patches.", 1)),
+    section("2", "Method", text("The encoder has 12 layers of width 768 and 12 heads.", 2)),
+    section("2.1", "Attention", text("Scores are divided by the root of the dimension $d_{k}$.", 2), level=2),
+    section(
+        "3",
+        "Training",
+        text("We use Adam with a batch size of 4096 and a warmup of 10k steps. Then β_{1} = 0.9 is kept.", 3),
+        Block(kind="caption", text="Table 2: Settings of all networks.", page=3),
+        Block(kind="table", text="| Network | Rate |\n| --- | --- |\n| Small | 0.003 |", page=3),
+        Block(kind="equation", text="$$y=Wx$$ (4)", page=3),
+        Block(kind="caption", text="Figure 12: A curve.", page=4),
+    ),
+    references=("[1] A reference about warmup steps.",),
+)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Index:
+    made = Index(tmp_path)
+    made.add("2101.00001v1", passages(SMALL))
+    return made
+
+
+def test_passages_are_bounded_lose_nothing_and_never_cross_sections() -> None:
+    found = passages(document(section("1", "Long", text(LONG)), section("2", "Short", text("End."))))
+
+    assert all(len(passage.text) <= LIMIT for passage in found)
+    assert " ".join(passage.text for passage in found if passage.anchor == "1") == LONG
+    assert found[-1].text == "End."
+
+
+def test_a_table_is_one_passage_with_its_caption_and_a_long_one_repeats_its_head() -> None:
+    table = Block(kind="table", text="| Net | Layers | Score |\n| --- | --- | --- |\n" + ROWS)
+    caption = Block(kind="caption", text="Table 1: Scores.")
+
+    small = [p for p in passages(SMALL) if p.kind == "table"]
+    large = passages(document(section("1", "Results", table, caption)))
+
+    assert [passage.text.splitlines()[0] for passage in small] == ["Table 2: Settings of all networks."]
+    assert len(large) > 2
+    assert all("Table 1: Scores." in passage.text and "| Net | Layers | Score |" in passage.text for passage in large)
+    assert sum(passage.text.count("| Net-") for passage in large) == 200
+
+
+def test_a_passage_knows_the_headings_above_it_and_references_are_none() -> None:
+    found = {passage.anchor: passage for passage in passages(SMALL)}
+
+    assert found["2.1"].path == ("2 Method", "2.1 Attention")
+    assert "References" not in found
+
+
+def test_questions_find_the_passage_that_answers_them(index: Index) -> None:
+    (best, *_) = index.find(["how many warmup steps?"])
+
+    assert (best.paper, best.passage.anchor, best.passage.page) == ("2101.00001v1", "3", 3)
+
+
+def test_several_wordings_are_fused(index: Index) -> None:
+    found = index.find(["zzz", "learning rate of the small network"])
+
+    assert found[0].passage.kind == "table"
+
+
+@pytest.mark.parametrize("question", ["", "?", "the of and", 'quote " AND NEAR(', "nothing of this stands there xyzzy"])
+def test_a_question_without_telling_words_finds_nothing_and_breaks_nothing(index: Index, question: str) -> None:
+    assert index.find([question], papers=["2101.00001v1"]) == () or "nothing" in question
+
+
+def test_greek_and_latex_are_found_as_people_write_them(index: Index) -> None:
+    assert searchable("β and 4 \N{MULTIPLICATION SIGN} 4").split() == ["beta", "and", "4x4"]
+    assert index.find(["beta"])[0].passage.anchor == "3"
+
+
+def test_a_paper_that_is_read_again_replaces_its_passages(index: Index) -> None:
+    new = Passage(anchor="1", path=("1 New",), kind="text", text="only this now")
+    index.add("2101.00001v1", [new])
+
+    assert index.papers() == ("2101.00001v1",)
+    assert index.find(["warmup"]) == ()
+    assert index.find(["only this"])[0].passage == new
+
+
+def test_an_index_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "passages-1.db").write_bytes(b"no database" * 100)
+
+    with pytest.raises(ConfigError, match="delete it"):
+        Index(tmp_path).find(["warmup"])
+
+
+def test_the_sweep_quotes_the_paper_word_for_word_with_the_section(index: Index) -> None:
+    found = {finding.facet: finding for finding in sweep(index, "2101.00001v1")}
+
+    assert [finding.facet for finding in sweep(index, "2101.00001v1")] == [facet.name for facet in facets()]
+    (warmup,) = found["warm-up"].quotations
+    assert (warmup.text, warmup.anchor) == ("We use Adam with a batch size of 4096 and a warmup of 10k steps.", "3")
+    assert found["depth"].quotations[0].text == "The encoder has 12 layers of width 768 and 12 heads."
+    assert found["hardware and time"].quotations == ()
+
+
+def test_the_sweep_finds_a_value_in_the_passages_of_other_facets_and_prefers_the_table_of_variants(
+    tmp_path: Path,
+) -> None:
+    head = ("Model", "Layers", "Hidden size", "Heads")
+    rows = (head, ("Small", "12", "192", "3"))
+    table = Block(
+        kind="table", text="| Model | Layers | Hidden size | Heads |\n| --- |\n| Small | 12 | 192 | 3 |", rows=rows
+    )
+    crowd = [
+        section(str(n), "Layers and batches", text("Layers and a mini-batch of tokens: batch size."), level=1)
+        for n in range(4, 9)
+    ]
+    paper = document(
+        section("1", "Setup", text("Adam with weight decay 0.1 and batches of 512, learning rate 0.1."), table),
+        section(
+            "2", "Depth", text("Depth: the stack of identical layers has 8 layers, number of layers depth blocks.")
+        ),
+        *crowd,
+    )
+    index = Index(tmp_path)
+    index.add("1", passages(paper))
+
+    found = {finding.facet: finding.quotations[0] for finding in sweep(index, "1") if finding.quotations}
+    assert found["batch size"].text == "Adam with weight decay 0.1 and batches of 512, learning rate 0.1."
+    assert (found["depth"].anchor, found["depth"].text.split(" / ")[-1]) == ("1", "| Small | 12 | 192 | 3 |")
+
+
+def swept(folder: Path, *sections: Section) -> dict[str, list[str]]:
+    index = Index(folder)
+    index.add("1", passages(document(*sections)))
+    return {finding.facet: [quotation.text for quotation in finding.quotations] for finding in sweep(index, "1")}
+
+
+def test_a_value_of_related_work_is_none_of_the_paper(tmp_path: Path) -> None:
+    found = swept(
+        tmp_path,
+        section("2", "Related Work", text("One such network has a patch size of 2 pixels, input patch size.")),
+        section("3", "Setup", text("The networks take a patch size of 16 pixels.")),
+    )
+
+    assert found["patch size"] == ["The networks take a patch size of 16 pixels."]
+
+
+def test_a_sentence_does_not_end_within_a_citation(tmp_path: Path) -> None:
+    whole = "As in Doe et al. (2020) the kernel size is 3, cf. Table 2."
+
+    assert swept(tmp_path, section("3", "Setup", text(whole)))["kernel or vocabulary"] == [whole]
+
+
+def test_a_number_of_the_authors_who_are_cited_is_none_of_the_paper(tmp_path: Path) -> None:
+    words = "Doe et al. (2020b) proposed a network in which all kernels have a kernel size of 3."
+
+    assert swept(tmp_path, section("3", "Setup", text(words)))["kernel or vocabulary"] == []
+
+
+def test_what_the_authors_did_comes_before_what_is_usual_and_a_new_value_before_the_same_again(tmp_path: Path) -> None:
+    usual, done = "Networks are typically trained with a batch size of 32.", "We train with a batch size of 64."
+    again, tuned = "We train longer with a batch size of 64.", "All models are tuned with a batch size of 16."
+
+    def batches(folder: str, *sentences: str) -> list[str]:
+        parts = [section(str(n), "Setup", text(words)) for n, words in enumerate(sentences, 1)]
+        return swept(tmp_path / folder, *parts)["batch size"]
+
+    assert batches("a", usual, done) == [done, usual]
+    assert batches("b", done, again, tuned) == [done, tuned, again]
+
+
+def test_a_word_within_another_is_no_sign_of_hardware(tmp_path: Path) -> None:
+    other, told = "Training time: the output has a score of 3.", "Training time was 3 days on 8 GPUs."
+
+    assert swept(tmp_path, section("4", "Time", text(f"{other} {told}")))["hardware and time"] == [told]
+    assert swept(tmp_path / "none", section("4", "Time", text(other)))["hardware and time"] == []
+
+
+def test_years_names_and_numbers_of_figures_are_no_quantity(tmp_path: Path) -> None:
+    named = "Figure 2 compares the main results with the best previous state of the art (Doe et al., 2019a) on Set-21k."
+    measured = "The best network has an accuracy of 88.5."
+
+    assert swept(tmp_path, section("4", "Results", text(f"{named} {measured}")))["main results"] == [measured]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "read"),
+    [
+        (
+            "rate",
+            "| Rate |\n| --- |\n| 8 · 10^{\u22124} |\n| 10^{\u22123} |\n| $10^{-2}$ |",
+            ["0.0008", "0.001", "0.01"],
+        ),
+        ("epochs", "| Epochs |\n| --- |\n| 7/14 |\n| 30 / 90 |\n| n/a |", ["7", "14", "30", "90"]),
+    ],
+)
+def test_cells_with_a_bare_power_of_ten_or_two_variants_are_read(column: str, text: str, read: list[str]) -> None:
+    assert list(under(column, text)) == read
+
+
+@pytest.mark.parametrize(
+    ("facet", "sentence", "read"),
+    [
+        ("learning rate", "We use a learning rate of $10^{-3}$.", ["0.001"]),
+        ("feed-forward size", "It has 8 layers and $D_{MLP}=2048$.", ["2048"]),
+    ],
+)
+def test_values_in_sentences_are_read(facet: str, sentence: str, read: list[str]) -> None:
+    (asked,) = (one for one in facets() if one.name == facet)
+
+    assert list(values(asked.values, asked.column, sentence)) == read
+
+
+@pytest.mark.parametrize(
+    ("wanted", "begin"),
+    [
+        ("Table 2", "Table 2: Settings of all networks.\n\n| Network | Rate |"),
+        ("fig. 12", "Figure 12: A curve."),
+        ("Equation (4)", "$$y=Wx$$ (4)"),
+        ("eq 4", "$$y=Wx$$ (4)"),
+    ],
+)
+def test_tables_figures_and_equations_are_given_by_their_name(wanted: str, begin: str) -> None:
+    assert (labelled(SMALL, wanted) or "").startswith(begin)
+
+
+@pytest.mark.parametrize("wanted", ["Table 3", "Figure 1", "Table", "Introduction", "Equation 44"])
+def test_a_name_that_nothing_has_gives_nothing(wanted: str) -> None:
+    assert labelled(SMALL, wanted) is None

@@ -1,0 +1,199 @@
+"""Per static check, a piece of code that it finds and the same piece as it should be."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+
+
+def _pair(wrong: str, right: str) -> tuple[str, str]:
+    return IMPORTS + dedent(wrong), IMPORTS + dedent(right)
+
+
+def _changed(code: str, right: str, wrong: str) -> tuple[str, str]:
+    assert right in code
+    return IMPORTS + dedent(code.replace(right, wrong)), IMPORTS + dedent(code)
+
+
+LAYER = """
+    class Net(nn.Module):
+        def __init__(self, width: int, depth=2):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(width))
+            self.blocks = nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])
+            self.drop = nn.Dropout(0.1)
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = x + block(x)
+            return self.drop(x * self.scale)
+
+    def make():
+        return Net(8, depth=3)
+"""
+LOOP = """
+    import copy
+    from torch.optim import AdamW
+
+    def evaluate(model, rows):
+        model.eval()
+        with torch.no_grad():
+            return F.cross_entropy(model(rows[0]), rows[1]).item()
+
+    def train(model, loader, rows):
+        model.head = nn.Linear(4, 4)
+        optimizer = AdamW(model.parameters(), lr=1e-3)
+        dropout = nn.Dropout(0.1)
+        best_loss, state = float("inf"), None
+        torch.manual_seed(0)
+        for epoch in range(3):
+            model.train()
+            for x, y in loader:
+                loss = F.cross_entropy(dropout(model(x)), y)
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+            val_loss = evaluate(model, rows)
+            if val_loss < best_loss:
+                best_loss = val_loss
+                state = copy.deepcopy(model.state_dict())
+        model.load_state_dict(state)
+"""
+BEST = LOOP.replace('best_loss, state = float("inf"), None', 'best_loss = float("inf")\n        state = None')
+SCALED = """
+    def step(model, optimizer, scaler, loss):
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        scaler.step(optimizer)
+        scaler.update()
+"""
+LINTS: dict[str, tuple[str, tuple[str, str]]] = {
+    "a misspelt name": ("undefined-names", _changed(LAYER, "x = x + block(x)", "x = x + blok(x)")),
+    "a missing import": ("undefined-names", _changed(LOOP, "    import copy\n", "")),
+    "an attribute that nothing sets": ("undefined-attributes", _changed(LAYER, "x * self.scale", "x * self.gain")),
+    "an argument that torch does not have": (
+        "call-signatures",
+        _pair("layer = nn.LayerNorm(8, epsilon=1e-5)\n", "layer = nn.LayerNorm(8, eps=1e-5)\n"),
+    ),
+    "a layer that torch does not have": (
+        "call-signatures",
+        _pair("layer = nn.LayerNormalization(8)\n", "layer = nn.LayerNorm(8)\n"),
+    ),
+    "an argument that its own class does not take": ("call-signatures", _changed(LAYER, "depth=3", "layers=3")),
+    "no call of the parent": ("missing-super-init", _changed(LAYER, "super().__init__()", "self.width = width")),
+    "a plain list of layers": (
+        "unregistered-layers",
+        _changed(
+            LAYER,
+            "nn.ModuleList([nn.Linear(width, width) for _ in range(depth)])",
+            "[nn.Linear(8, 8), nn.Linear(8, 8)]",
+        ),
+    ),
+    "a parameter that is none": (
+        "unregistered-layers",
+        _changed(LAYER, "nn.Parameter(torch.ones(width))", "nn.Parameter(torch.ones(width)) * 0.02"),
+    ),
+    "one layer several times": (
+        "repeated-layers",
+        _changed(LAYER, "[nn.Linear(width, width) for _ in range(depth)]", "[nn.Linear(width, width)] * depth"),
+    ),
+    "a parameter changed in forward": (
+        "in-place-parameter",
+        _changed(LAYER, "for block in self.blocks:", "self.scale.mul_(0.9)\n            for block in self.blocks:"),
+    ),
+    "no zero_grad": ("gradient-reset", _changed(LOOP, "                optimizer.zero_grad()\n", "")),
+    "zero_grad before the step": (
+        "gradient-reset",
+        _changed(LOOP, "optimizer.step()", "optimizer.zero_grad()\n                optimizer.step()"),
+    ),
+    "clipping scaled gradients": ("clipping-order", _changed(SCALED, "        scaler.unscale_(optimizer)\n", "")),
+    "clipping after the step": (
+        "clipping-order",
+        _changed(
+            LOOP,
+            "nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n                optimizer.step()",
+            "optimizer.step()\n                nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+        ),
+    ),
+    "a best state that is alive": (
+        "kept-state",
+        _changed(LOOP, "copy.deepcopy(model.state_dict())", "copy.copy(model.state_dict())"),
+    ),
+    "a best loss of 0": ("best-value", _changed(BEST, 'best_loss = float("inf")', "best_loss = 0.0")),
+    "a best accuracy of infinity": ("best-value", _changed(BEST, "val_loss < best_loss", "val_loss > best_loss")),
+    "evaluation mode for good": ("training-mode", _changed(LOOP, "            model.train()\n", "")),
+    "a layer after the optimizer": (
+        "late-layers",
+        _changed(
+            LOOP,
+            "model.head = nn.Linear(4, 4)\n        optimizer = AdamW(model.parameters(), lr=1e-3)",
+            "optimizer = AdamW(model.parameters(), lr=1e-3)\n        model.head = nn.Linear(4, 4)",
+        ),
+    ),
+    "softmax before the cross entropy": (
+        "loss-space",
+        _changed(LOOP, "F.cross_entropy(dropout(model(x)), y)", "F.cross_entropy(F.softmax(model(x), dim=-1), y)"),
+    ),
+    "probabilities for the divergence": (
+        "loss-space",
+        _pair(
+            "def loss(a, b):\n    p = F.softmax(a, -1)\n    return F.kl_div(p, b)\n",
+            "def loss(a, b):\n    p = F.log_softmax(a, -1)\n    return F.kl_div(p, b)\n",
+        ),
+    ),
+    "prediction and target exchanged": (
+        "loss-space",
+        _pair(
+            "criterion = nn.CrossEntropyLoss()\ndef loss(logits, labels):\n    return criterion(labels, logits)\n",
+            "criterion = nn.CrossEntropyLoss()\ndef loss(logits, labels):\n    return criterion(logits, labels)\n",
+        ),
+    ),
+    "a loss without its graph": (
+        "cut-loss",
+        _changed(LOOP, "F.cross_entropy(dropout(model(x)), y)", "torch.tensor(F.cross_entropy(model(x), y))"),
+    ),
+    "a loss of argmax": (
+        "cut-loss",
+        _pair(
+            "def compute_loss(out, y):\n    return F.mse_loss(out.argmax(-1), y)\n",
+            "def compute_loss(out, y):\n    return F.mse_loss(out.mean(-1), y)\n",
+        ),
+    ),
+    "a step that is not called": ("lost-results", _changed(LOOP, "optimizer.step()", "optimizer.step")),
+    "a mask that is thrown away": (
+        "lost-results",
+        _pair(
+            "def mask(scores, m):\n    scores.masked_fill(m, -1e9)\n    return scores\n",
+            "def mask(scores, m):\n    scores.masked_fill_(m, -1e9)\n    return scores\n",
+        ),
+    ),
+    "a scaler fitted before the split": (
+        "fitted-on-test",
+        _pair(
+            "from sklearn.preprocessing import StandardScaler\nfrom sklearn.model_selection import train_test_split\n"
+            "def split(x, scaler):\n    x = scaler.fit_transform(x)\n    return train_test_split(x)\n",
+            "from sklearn.preprocessing import StandardScaler\nfrom sklearn.model_selection import train_test_split\n"
+            "def split(x, scaler):\n    a, b = train_test_split(x)\n    return scaler.fit_transform(a), b\n",
+        ),
+    ),
+    "the same noise in every step": (
+        "fixed-noise",
+        _changed(LOOP, "loss.backward()", "torch.manual_seed(0)\n                loss.backward()"),
+    ),
+    "classes one after the other": (
+        "sorted-training",
+        _pair(
+            "def train(loss):\n    labels = torch.arange(4).repeat_interleave(9)\n    loss.backward()\n",
+            "def train(loss):\n    labels = torch.arange(4).repeat_interleave(9)[torch.randperm(36)]\n"
+            "    loss.backward()\n",
+        ),
+    ),
+    "a file that may run code": (
+        "unsafe-load",
+        _pair('state = torch.load("w.pt", weights_only=False)\n', 'state = torch.load("w.pt")\n'),
+    ),
+}

@@ -1,0 +1,148 @@
+"""Right networks of many kinds, none of which any check accuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+from planted_bugs import BUGS, Bug, bugs, write
+
+from ml_intern.cli.checking import request_of_file
+from ml_intern.verification.registry import PROBES
+
+BLIND = BUGS.parent / "blind"
+RIGHT = sorted((Path(__file__).parent / "right").glob("*.py"))
+RUN = """
+import json, sys, tempfile, shutil
+sys.path.insert(0, sys.argv[1])
+import torch, transformers
+from probes import apart, examine
+from probes.candidate import Candidate
+from probes.checks import registry
+torch.set_num_threads(1)
+checks = registry.all_checks()
+sys.dont_write_bytecode = True
+
+def judge(request, only):
+    told = []
+    examine.examine(Candidate(request), [c for c in checks if not only or c.name in only], told.append, 60.0)
+    return {line["check"]: [line["status"], line["what"], line["where"]] for line in told if "check" in line}
+
+with tempfile.TemporaryDirectory() as root:
+    told = {}
+    for file, (contract, only) in json.load(sys.stdin).items():
+        name = shutil.copy(file, root).rpartition("/")[2]
+        request = {"root": root, "file": name, "contract": contract, "memory": 2 << 30}
+        told[name] = apart.run(lambda: judge(request, only))
+print(json.dumps(told))
+"""
+"""Each program in a fork, so that torch and transformers are imported once."""
+
+
+SPARED = {
+    # weights of classes, a linear layer with outputs in [0, 1], columns of ids, customers
+    "churn": ["initial-loss", "logits-range", "data-contract", "groups"],
+    "clip": ["row-pairing"],
+    "flow": ["data-contract", "data-use"],  # noise that the loop adds, test rows read after training
+    "forecast": ["optimizer-use", "row-pairing"],  # one cycle of the learning rate
+    "lesions": ["oracle-loss", "evaluation-oracle", "groups"],  # 255 is no class
+    "moe_lm": ["optimizer-use"],  # parts of a batch
+    "ner": ["evaluation-oracle"],  # the F1 of entities
+    "ppo": ["loss-scaling"],  # a deviation over n - 1 rows
+    "sasrec": ["overlap"],  # short histories that are equal by chance
+}
+"""Right programs, and checks that once accused some of them."""
+FOUND_BY = {
+    "convnext_drop_in_eval": "eval-determinism",
+    "dlrm_same_column": "input-use",
+    "dqn_no_squeeze": "loss-shapes",
+    "arrows_se_over_batch": "batch-independence",
+    "churn_double_sigmoid": "logits-range",
+    "churn_split_by_row": "groups",
+    "clip_pairs_broken": "row-pairing",
+    "lesions_mask_not_turned": "data-use",
+    "lesions_union_is_sum": "evaluation-oracle",
+    "moe_lm_zero_grad_inside": "optimizer-use",
+    "ner_loss_without_softmax": "optimizer-use",
+    "ppo_loss_is_sum": "loss-scaling",
+    "sasrec_test_is_val": "overlap",
+}
+OWN_BUGS = (
+    Bug(
+        program="ner",
+        name="loss_without_softmax",
+        what="a likelihood of logits, which falls below zero",
+        right="return F.cross_entropy(",
+        wrong="return F.nll_loss(",
+    ),
+    Bug(
+        program="ppo",
+        name="loss_is_sum",
+        what="a sum over the rows",
+        right="(value - returns).square().mean()",
+        wrong="(value - returns).square().sum()",
+    ),
+    Bug(
+        program="sasrec",
+        name="test_is_val",
+        what="the test part is the validation part",
+        right='"test": TensorDataset(s[:, 1:-1], only_last(s[:, 2:]))',
+        wrong='"test": TensorDataset(s[:, :-2], only_last(s[:, 1:-1]))',
+    ),
+)
+"""Sums and copies that the same checks must still find beside what they spare."""
+Told = dict[str, dict[str, list[str]]]
+
+
+def judged(files: Iterable[Path], python: Path, only: Mapping[str, Sequence[str]] | None = None) -> Told:
+    """Give status, what and where of each check for each program; `only` names checks by the program's name."""
+    asked = {
+        str(file): [json.loads(request_of_file(file).contract.to_json()), (only or {}).get(file.stem)] for file in files
+    }
+    done = subprocess.run(
+        [python / "bin/python", "-W", "ignore", "-c", RUN, str(PROBES.parent)],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return cast("Told", json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.sandbox
+def test_no_check_accuses_a_right_network(sandbox_python: Path) -> None:
+    told = judged(RIGHT, sandbox_python)
+
+    open_ends = {
+        (name, check): what
+        for name, results in told.items()
+        for check, what in results.items()
+        if what[0] not in {"pass", "not_applicable"}
+    }
+    assert (open_ends, len(told)) == ({}, len(RIGHT))
+    assert [name for name, results in told.items() if results["dead-parameters"][0] != "pass"] == []
+    assert len(RIGHT) >= 22
+
+
+@pytest.mark.sandbox
+def test_what_a_check_once_mistook_for_a_bug_is_spared_and_bugs_that_once_survived_are_found(
+    sandbox_python: Path, tmp_path: Path
+) -> None:
+    for bug in (*bugs(BLIND / "bugs.json"), *OWN_BUGS):
+        (tmp_path / f"{bug.program}_{bug.name}.py").write_text(bug.planted(BLIND / "correct"), "utf-8")
+    write(tmp_path)
+    right = [BLIND / "correct" / f"{name}.py" for name in SPARED]
+    written = {file.stem: file for file in tmp_path.rglob("*.py")}
+    wrong = [written[name] for name in FOUND_BY]
+
+    told = judged([*right, *wrong], sandbox_python, SPARED | {name: [check] for name, check in FOUND_BY.items()})
+
+    found = {name: told[f"{name}.py"][check][0] for name, check in FOUND_BY.items()}
+    assert found == dict.fromkeys(FOUND_BY, "fail")
+    spared = {(name, check): said for name in SPARED for check, said in told[f"{name}.py"].items()}
+    assert {place: said for place, said in spared.items() if said[0] not in {"pass", "not_applicable"}} == {}
+    assert [spared["lesions", check][0] for check in SPARED["lesions"]] == ["pass"] * 3
