@@ -82,7 +82,8 @@ class ProgramTests(SandboxTests):
         in_session, in_job = run(f"{LOADER}\ntotal({method!r})", timeout=120), finish(backend.start(spec, order))
 
         assert (in_session.value, in_session.error) == ("56.0", None)
-        assert (in_job.output, in_job.exit_code) == ("56.0\n", 0)
+        # torch warns before it where the test has one processor only
+        assert (in_job.output.splitlines()[-1], in_job.exit_code) == ("56.0", 0)
 
     def test_threads_share_the_variables_of_the_session(self, run: Run) -> None:
         run("import threading\nfound = []\nmore = [threading.Thread(target=found.append, args=(n,)) for n in range(8)]")

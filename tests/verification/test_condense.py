@@ -33,6 +33,18 @@ def test_frames_of_libraries_are_counted_and_the_users_and_the_raising_ones_stay
     ]
 
 
+def test_a_warning_of_a_library_keeps_its_words_and_a_short_place_and_one_of_the_users_stays_whole() -> None:
+    library = "/venv/lib/python3.11/site-packages/torch/utils/data/dataloader.py:424: UserWarning: 2 worker processes"
+    users = "/workspace/train.py:3: FutureWarning: no longer\n  scale(loss)"
+
+    assert condense(f"{library}\n  warnings.warn(\n  kept: 3\n{users}\n").splitlines() == [
+        "torch/utils/data/dataloader.py:424 UserWarning: 2 worker processes",
+        "  kept: 3",
+        "/workspace/train.py:3: FutureWarning: no longer",
+        "  scale(loss)",
+    ]
+
+
 def test_a_progress_bar_shows_its_last_state_and_colors_go() -> None:
     bar = "".join(f"\r{n}%|{'#' * n}" for n in range(101))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 LIMIT = 4000
 """Characters kept by default."""
@@ -22,6 +22,8 @@ _CHAINED = re.compile(
 )
 _LOGGED = re.compile(r"^[VDIWEC]\d{4} [\d:.]+ \d+ torch/[^\]]*\](?: \[[^\]]*\])*( ?.*)$")
 """A line of torch's own log; of a traceback in it only the first and the last line are kept."""
+_WARNING = re.compile(r"^(/\S+):(\d+): (\w+: .*)$")
+"""A warning as Python writes it; the line of source that follows it is two spaces in."""
 _LIBRARY = re.compile(r"site-packages|dist-packages|/lib/python3|^<frozen|/opt/ml-intern/")
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|'[^']*'|\"[^\"]*\"|\b\w+(?:\.\w+){2,}\b")
 _ADVICE = re.compile(r"TORCH_LOGS=|TORCHDYNAMO_VERBOSE|For extended logs|You can suppress this|To disable this warning")
@@ -32,7 +34,8 @@ _SHOWN = 2
 
 def condense(text: str, limit: int = LIMIT) -> str:
     """Fold progress bars, lines of one form and library frames, then cut the middle out to fit `limit` characters."""
-    kept = (line for line in map(_unlogged, _states(text)) if line.strip() and not _CARETS.match(line))
+    stated = _warnings(map(_unlogged, _states(text)))
+    kept = (line for line in stated if line.strip() and not _CARETS.match(line))
     lines = [line for line in kept if not _ADVICE.search(line)]
     return shorten("\n".join(_fold(list(_frames(lines)))), limit)
 
@@ -83,6 +86,18 @@ def _unlogged(line: str) -> str:
         return line
     text = logged[1].removeprefix(" ")
     return "" if text.startswith((" ", "Traceback")) else text.strip()
+
+
+def _warnings(lines: Iterable[str]) -> Iterator[str]:
+    """Shorten the place of a library's warning; the line of the library that raised it says nothing more."""
+    follows = False
+    for line in lines:
+        warning = _WARNING.match(line)
+        if warning is not None and _LIBRARY.search(warning[1]):
+            yield f"{_short(warning[1])}:{warning[2]} {warning[3]}"
+        elif not (follows and re.match(r"  \S", line)):
+            yield line
+        follows = warning is not None and _LIBRARY.search(warning[1]) is not None
 
 
 def _frames(lines: Sequence[str]) -> Iterator[str]:
