@@ -283,6 +283,8 @@ REFUSED = {
     "Ninety-nine point eight percent are right.": "'99.8 percent'",
     "It is right for 998 out of 1,000 rows.": "'998 out of 1,000'",
     "The accuracy is 0.25.": "'0.25'",
+    "It reaches 94.3 % of the digits.": "'94.3 %'",
+    "Accuracy 0.8765. At best 0.943.": "'0.943'",
 }
 
 

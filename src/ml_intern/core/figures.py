@@ -73,10 +73,23 @@ def states(claim: Claim, numbers: Iterable[float]) -> bool:
     return any(rounds(number, claim) for number in scaled)
 
 
+def bounds_of(sentence: str, intervals: Iterable[tuple[float, float]]) -> list[float]:
+    """Give the ends of those intervals of which `sentence` states both: one alone would pass for the value itself."""
+    stated = list(claims(sentence))
+    return [
+        end for ends in intervals if all(any(states(claim, [end]) for claim in stated) for end in ends) for end in ends
+    ]
+
+
+def sentences(text: str) -> list[str]:
+    """Cut a text at the ends of its sentences, at semicolons and at lines."""
+    return _SENTENCE.split(text)
+
+
 def sentences_on(text: str, names: Sequence[str]) -> Iterator[str]:
     """Give the sentences of `text` that name one of `names`, such as `accuracy` or `macro_f1`."""
     wanted = [re.compile(rf"\b{re.escape(name).replace('_', '[ _-]')}\b", re.IGNORECASE) for name in names]
-    for sentence in _SENTENCE.split(text):
+    for sentence in sentences(text):
         if any(name.search(sentence) for name in wanted):
             yield sentence
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ml_intern.core.contract import broken
 from ml_intern.core.events import ModelReplied, Record
 from ml_intern.core.facts import ContractAgreed, Deliverable, Evaluated, NetworkVerified, Published, Queried
-from ml_intern.core.figures import claims, sentences_on, states
+from ml_intern.core.figures import bounds_of, claims, sentences_on, states
 from ml_intern.core.folds import chosen_training, facts, published_training
 
 
@@ -42,12 +42,13 @@ def _misstated(records: Sequence[Record]) -> list[str]:
     known = [s for fact in scored for s in fact.scores] + [s for q in facts(records, Queried) for s in q.scores]
     if not scored or not answers:
         return []
-    measured = [n for s in known for n in (s.value, s.low, s.high, s.baseline)]
+    measured = [n for s in known for n in (s.value, s.baseline)]
     for sentence in sentences_on(answers[-1], [s.metric for s in scored[-1].scores]):
         if "self-reported" in sentence.lower():
             continue
+        numbers = (*measured, *bounds_of(sentence, [(s.low, s.high) for s in known]))
         for claim in claims(sentence):
-            if not states(claim, measured):
+            if not states(claim, numbers):
                 shown = "; ".join(f"{s.metric} {s.value:.4f}" for s in scored[-1].scores)
                 return [f"Your answer states {claim.words!r}, which the runtime did not measure; it measured {shown}."]
     return []

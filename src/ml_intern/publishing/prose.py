@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ml_intern.core.errors import ToolError
-from ml_intern.core.figures import Claim, claims, rounds, sentences_on, states
+from ml_intern.core.figures import Claim, bounds_of, claims, rounds, sentences, sentences_on, states
 from ml_intern.publishing.record import ModelRecord
 
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{1,39}")
@@ -29,8 +29,9 @@ class Prose:
 def check(prose: Prose, record: ModelRecord) -> None:
     """Refuse prose that is empty, too long, or states a number that no fact has.
 
-    A number may be a fact's value rounded to the digits shown; a percentage may be a hundred times a fraction. What
-    the training script reported of itself does not count, nor what the task asked for in a sentence on a metric.
+    A number may be a fact's value rounded to the digits shown; a percentage may be a hundred times a fraction. The ends
+    of an interval count only together. What the training script reported of itself does not count, nor what the task
+    asked for in a sentence on a metric.
 
     Raises:
         ToolError: the message names the field and the number.
@@ -57,26 +58,30 @@ class _Known:
     """Numbers that prose may state; those of [0, 1] also in percent."""
 
     numbers: tuple[float, ...]
+    intervals: tuple[tuple[float, float], ...]
     percentages: tuple[float, ...]
     shown: str
 
     @classmethod
     def of(cls, record: ModelRecord, texts: Iterable[str]) -> _Known:
         scores = record.evaluated.scores
-        measured = [n for s in scores for n in (s.value, s.low, s.high, s.baseline)]
+        measured = [n for s in scores for n in (s.value, s.baseline)]
         seen = [record.trained.seconds, *([] if record.trained.last_loss is None else [record.trained.last_loss])]
         quoted = [claim for text in texts for claim in claims(text)]
         return cls(
             numbers=(*measured, *seen, *(c.value for c in quoted if not c.is_percent)),
+            intervals=tuple((s.low, s.high) for s in scores),
             percentages=tuple(c.value for c in quoted if c.is_percent),
             shown="; ".join(f"{s.metric} {s.value:.4f}" for s in scores),
         )
 
     def unproven(self, text: str) -> Iterator[Claim]:
-        for claim in claims(text):
-            quoted = claim.is_percent and any(rounds(n, claim) for n in self.percentages)
-            if not quoted and not states(claim, self.numbers):
-                yield claim
+        for sentence in sentences(text):
+            numbers = (*self.numbers, *bounds_of(sentence, self.intervals))
+            for claim in claims(sentence):
+                quoted = claim.is_percent and any(rounds(n, claim) for n in self.percentages)
+                if not quoted and not states(claim, numbers):
+                    yield claim
 
 
 def _texts(record: ModelRecord) -> Iterator[str]:
