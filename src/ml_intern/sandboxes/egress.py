@@ -35,6 +35,8 @@ _LONGEST = 2048
 """Characters of a path with its query: what is asked for could carry data out."""
 _TIMEOUT = 60.0
 _CHUNK = 1 << 16
+_DRAIN_SECONDS = 2.0
+_DRAIN_CHUNKS = 64
 _AT_ONCE = 8
 _PASSED_ON = ("Accept", "Range", "If-None-Match", "If-Modified-Since", "If-Range")
 _KEPT_BACK = {"connection", "keep-alive", "transfer-encoding", "set-cookie", "location", "alt-svc", "trailer"}
@@ -302,6 +304,16 @@ class _Request(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body if self.command != "HEAD" else b"")
+            self._drain()
+
+    def _drain(self) -> None:
+        """Read on and forget it: a client that still sends its body would otherwise see no answer but a broken pipe."""
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_DRAIN_SECONDS)
+        for _ in range(_DRAIN_CHUNKS):
+            if not self.connection.recv(_CHUNK):
+                break
 
     def _note(self, status: int, **more: object) -> None:
         asked = getattr(self, "path", "")[:_LONGEST]
