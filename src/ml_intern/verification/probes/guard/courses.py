@@ -41,10 +41,21 @@ class Course:
     def tick(self, now):
         """Count a step that is looked at, and give the losses of those since the last one."""
         self.step += 1
-        passed, self.passed = self.passed, []
+        passed = self.take()
         self.usual += ((now - self.last) / (len(passed) + 1) - self.usual) * 0.1
         self.last = now
         return passed
+
+    def take(self):
+        """Give the losses of the steps that passed since the last look; a short training may end before the next."""
+        passed, self.passed = self.passed, []
+        return passed
+
+    def settle(self, samples):
+        """As `take`, where no look is to come; what is known of the last of these steps is the latest reading."""
+        if self.passed:
+            self.latest = self.last_reading(samples)
+        return self.take()
 
     def rest(self, now, seconds):
         """After a look that took `seconds`, let steps pass, so that looks take a small part of the time; false: none.

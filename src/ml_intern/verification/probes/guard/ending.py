@@ -15,6 +15,7 @@ def tell(watch):
     counted = {"calls": watch.batches.calls, "distinct": watch.batches.distinct()}
     for course in watch.ended:
         latest = course.last_reading(watch.batches.samples)
+        watch.catch_up(course, course.take())
         if latest is not None:
             watch.channel.write(kind="step", optimizer=course.number, **courses.told(latest))
         watch.channel.write(

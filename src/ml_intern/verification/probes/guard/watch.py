@@ -204,6 +204,7 @@ class Watch:
             course = courses.Course(len(self.ended), optimizer, self.clock(), readings.memory_limit(self.torch, device))
             alive = list(self.courses.values())
             for past in self.ended:
+                self.catch_up(past, past.settle(self.batches.samples))
                 past.path = past.path if past in alive else None
             self.courses[optimizer] = course
             self.ended.append(course)
