@@ -13,6 +13,9 @@ import pytest
 from ml_intern.sandboxes.environment import find_environment
 from ml_intern.sandboxes.namespaces import NamespaceBackend
 
+# What these hold is asserted in them, and a failure must say what was seen.
+pytest.register_assert_rewrite("abuse", "conformance", "hub", "support")
+
 # A developer's keys and settings must neither be used nor change what a test sees.
 for name in [
     n for n in os.environ if n.startswith(("ML_INTERN_", "HF_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_"))

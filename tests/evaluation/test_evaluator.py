@@ -370,7 +370,8 @@ def test_a_look_at_the_network_finds_it_sound_and_stores_a_self_test(
     stored = tmp_path / "evaluation" / "made" / "selftest.safetensors"
     found = self_check(backend, run="t", directory=tmp_path / "check", bundle=bundle, stored=stored)
     assert not isinstance(found, str)
-    assert (found["difference"], found["not_finite"]) == (0, 0)
+    assert found["difference"] < 1e-6  # the processor chooses the order of sums
+    assert found["not_finite"] == 0
 
 
 def test_a_predict_that_does_not_use_the_network_is_found(

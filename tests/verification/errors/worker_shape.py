@@ -18,5 +18,5 @@ class Images(Dataset):
 
 
 if __name__ == "__main__":
-    for batch in DataLoader(Images(), batch_size=2, num_workers=2):
+    for batch in DataLoader(Images(), batch_size=2, num_workers=1):
         print(batch.shape)
