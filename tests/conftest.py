@@ -25,13 +25,6 @@ for name in [
 os.environ.pop("HUGGING_FACE_HUB_TOKEN", None)
 
 
-# Two trainings whose threads share the processors wait for each other in busy loops and take ten times as long.
-if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
-    own = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
-    shared = sorted(os.sched_getaffinity(0))[own :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
-    os.sched_setaffinity(0, shared or os.sched_getaffinity(0))
-
-
 def _is_here(host: object) -> bool:
     if host is None or host in {"localhost", b"localhost", ""}:
         return True
