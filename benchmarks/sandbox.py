@@ -322,6 +322,39 @@ def side_by_side(bench: Bench, times: int) -> str:
     return f"{count} sessions in {took:.2f} s, none saw another's value"
 
 
+def trainings(bench: Bench, times: int) -> str:
+    """Train in one session and in two at once; OpenMP's threads wait as sandboxes have them, or in busy loops."""
+    del times
+    told = []
+    for policy in ("PASSIVE", "ACTIVE"):
+        alone, together = step_times(bench, policy)
+        told.append(f"{policy.lower()} {1e3 * alone:.0f} ms a step alone, {1e3 * together:.0f} ms beside another")
+    return "; ".join(told)
+
+
+def step_times(bench: Bench, policy: str, steps: int = 8) -> tuple[float, float]:
+    """Give seconds a step of a small ViT on two threads in one session alone, and in two sessions at once."""
+    sessions: list[Session] = []
+    for number in range(2):
+        spec = bench.spec(f"{policy}{number}")
+        (spec.mounts[0].source / "networks.py").write_text(NETWORKS, "utf-8")
+        sessions.append(bench.backend.open(replace(spec, environment={"OMP_WAIT_POLICY": policy})))
+
+    def train(session: Session) -> None:
+        assert run(session, f"burst('Vit', {steps})").ok
+
+    try:
+        for session in sessions:
+            assert run(session, f"{TRAINING}\ntorch.set_num_threads(2)\nburst('Vit', 2)").ok
+        alone = clock(lambda: train(sessions[0]))
+        with ThreadPoolExecutor(2) as pool:
+            together = clock(lambda: [*pool.map(train, sessions)])
+    finally:
+        for session in sessions:
+            session.close()
+    return alone / steps, together / steps
+
+
 FIGURES: dict[str, tuple[str, Callable[[Bench, int], str]]] = {
     "output": ("output", output),
     "cold": ("cold start to first result", cold),
@@ -331,6 +364,7 @@ FIGURES: dict[str, tuple[str, Callable[[Bench, int], str]]] = {
     "interrupt": ("interrupt of a training loop", interrupt),
     "training": ("CPU time of training", training),
     "many": ("side by side", side_by_side),
+    "trainings": ("trainings side by side", trainings),
 }
 
 
