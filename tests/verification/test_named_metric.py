@@ -294,6 +294,19 @@ def test_a_classifier_is_not_held_to_accuracy_where_it_names_another_metric(
 
 
 @pytest.mark.sandbox
+def test_a_network_that_reads_the_place_in_the_batch_is_found_by_its_metric(
+    sandbox_python: Path, tmp_path: Path
+) -> None:
+    (bug,) = (bug for bug in bugs(BLIND / "bugs.json") if bug.name == "positions_of_users")
+    wrong, right = tmp_path / "wrong.py", BLIND / "correct" / "sasrec.py"
+    wrong.write_text(bug.planted(BLIND / "correct"), "utf-8")
+
+    told = judged([wrong, right], sandbox_python, {file.stem: ["evaluation-batches"] for file in (wrong, right)})
+
+    assert [told[file.name]["evaluation-batches"][0] for file in (wrong, right)] == ["fail", "pass"]
+
+
+@pytest.mark.sandbox
 def test_a_value_that_depends_on_the_size_of_batches_is_accused_and_sums_and_losses_are_not(
     sandbox_python: Path, tmp_path: Path
 ) -> None:
@@ -317,5 +330,6 @@ def test_a_value_that_depends_on_the_size_of_batches_is_accused_and_sums_and_los
 
     said = {name: told[f"{name}.py"]["evaluation-batches"] for name in programs}
     assert {name for name, (status, _, _) in said.items() if status == "fail"} == {"mean", "last"}
+    assert said["mean"][1].startswith("a stand-in")
     assert "in batches of 16" in said["mean"][1]
     assert {name for name, (status, _, _) in said.items() if status == "inconclusive"} == set()

@@ -25,12 +25,15 @@ _ODD = 7
 """A batch size that few parts of data are a multiple of."""
 _DRAWN = re.compile(r"rand|seed|generator|noise|sample|perm", re.IGNORECASE)
 """Names in an `evaluate` that draws numbers, batch by batch."""
+_STAND_IN, _UNTRAINED = "a stand-in that is better on the first rows", "an untrained network"
+_COUNTED = "sum counts, or keep outputs and labels, over all batches and compute the metric once"
+_PLACED = "the stand-in's value does not: what the network gives for a row depends on its place in the batch"
 _BY_BATCH = frozenset({"loss", "log_loss", "altered"})
 
 
 @check(family="loop", cost="moderate", needs=("forward", "evaluate", "batch-independence", "eval-determinism"))
 def evaluation_batches(candidate: Candidate) -> Outcome | None:
-    """Evaluate an untrained network and a stand-in that is better on the first rows, with three sizes of batches."""
+    """Evaluate a stand-in that is better on the first rows, and an untrained network, with three sizes of batches."""
     evaluate, count = candidate.module.evaluate, len(candidate.splits["val"])
     usual = inspect.signature(evaluate).parameters.get("batch_size")
     if usual is None or not isinstance(usual.default, int) or count < 3:
@@ -39,7 +42,8 @@ def evaluation_batches(candidate: Candidate) -> Outcome | None:
         return not_applicable("evaluate draws numbers")
     if candidate.contract.task == "contrastive" or _BY_BATCH & (mentioned(candidate) | called(candidate)):
         return not_applicable("a loss, or what is said to be taken by batch, may depend on what shares a batch")
-    for told, network in _networks(candidate).items():
+    networks = _networks(candidate)
+    for told, network in networks.items():
         first, again = (_value(candidate, network, usual.default, seed) for seed in (0, 1))
         if first is None or first != again:
             return not_applicable("evaluate gives no number, or another one when it is asked again")
@@ -49,16 +53,16 @@ def evaluation_batches(candidate: Candidate) -> Outcome | None:
                 return failed(
                     f"{told} scores {first:.6g} in batches of {usual.default} and {other:.6g} in batches of {size}",
                     where=candidate.place(evaluate),
-                    advice="sum counts, or keep outputs and labels, over all batches and compute the metric once",
+                    advice=_PLACED if told == _UNTRAINED and _STAND_IN in networks else _COUNTED,
                 )
     return None
 
 
 def _networks(candidate: Candidate) -> dict[str, nn.Module]:
-    networks = {"an untrained network": candidate.build()}
+    networks: dict[str, nn.Module] = {}
     with contextlib.suppress(StopError):  # of outputs that no contract explains
-        networks["a stand-in that is better on the first rows"] = prepare(candidate)[1].network
-    return networks
+        networks[_STAND_IN] = prepare(candidate)[1].network
+    return networks | {_UNTRAINED: candidate.build()}
 
 
 def _value(candidate: Candidate, network: nn.Module, size: int, seed: int) -> float | None:
