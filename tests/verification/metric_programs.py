@@ -222,6 +222,9 @@ RIGHT = {
     "accuracy_in_percent": Program(
         kind="binary", told="Accuracy in percent.", body="return 100 * ((out > 0) == (y > 0.5)).float().mean().item()"
     ),
+    "rounded": Program(
+        kind="binary", told="Accuracy.", body="return round(((out > 0) == (y > 0.5)).float().mean().item(), 2)"
+    ),
     "f1": Program(
         kind="binary",
         told="F1 of the positive class.",

@@ -21,6 +21,8 @@ from probes.stand_ins import Prepared, prepare
 
 _EXACT, _NEAR, _RELATIVE = 6e-4, 0.02, 1e-3
 """Differences that rounding to three digits makes; that a grid of thresholds makes; of unbounded metrics."""
+_ROUNDED, _WHOLE = 5.1e-3, 1e-6
+"""The difference that rounding to two digits makes, and what floats add to such a number."""
 _RESCALED = 0.05
 """From where on raw targets have another unit."""
 _ERRORS = ("mae", "mse", "rmse")
@@ -165,7 +167,7 @@ def _compare(
 ) -> Outcome:
     """Pass what fits a definition; fail what is another metric throughout, and, if `is_firm`, what fits none."""
     metric, places = asked.name.metric, range(len(asked.values))
-    off = [n for n in places if not _fits(asked.values[n], accepted[n], metric)]
+    off = [n for n in places if not _fits(asked.values[n], accepted[n], metric, _slack(asked.values[n]))]
     if len(off) < 2:
         return passed(f"{_title(asked.name)} as named")
     others = [mistaken(one) for one in asked.made]
@@ -186,6 +188,12 @@ def _fits(value: float, expected: Values, metric: str, tolerance: float = _EXACT
     if metric in _UNBOUNDED:
         return any(abs(abs(value) - abs(one)) <= _RELATIVE * abs(one) for one in expected)
     return any(abs(abs(value) / unit - abs(one)) <= tolerance for one in expected for unit in (1, 100))
+
+
+def _slack(value: float) -> float:
+    """Give the difference that is allowed: more where a share or a percentage was rounded to two digits."""
+    is_rounded = any(abs(round(share, 2) - share) < _WHOLE for share in (value, value / 100))
+    return _ROUNDED if is_rounded else _EXACT
 
 
 def _errors(asked: _Asked) -> Outcome:
