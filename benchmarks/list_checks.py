@@ -21,7 +21,8 @@ A check of your own is a module with one function under `@check`, named by an en
 `ml_intern.checks`.
 
 What a program declares, so that checks have something to hold it to, is its `META`: task, inputs, target, batch,
-output shape, how an ideal output is made, causality, positions, and the claims of the paper.
+output shape, how an ideal output is made, causality, positions, and the claims of the paper. `metric` names what
+`evaluate` gives, such as `accuracy`, `macro_f1` or `auroc`; without it the words of the program are read.
 
 A network that is too large to allocate is checked at full size by shapes alone; `shrink` gives arguments of
 `build_model`, or of the class, for a small one with the same inputs and outputs, which all other checks then see.

@@ -107,6 +107,7 @@ class NetworkContract:
         node_permutation_invariant: whether the order of nodes leaves the output.
         output_range: bounds of outputs.
         zero_init: whether the output is zero at first.
+        metric: what `evaluate` gives, such as accuracy, macro_f1 or auroc.
         claims: what the paper says.
         shrink: keyword arguments that make a small network of it with the same inputs and outputs.
         training: how it is to be trained, for the estimate of memory.
@@ -129,6 +130,7 @@ class NetworkContract:
     node_permutation_invariant: bool = False
     output_range: tuple[OutputRange, ...] = ()
     zero_init: bool = False
+    metric: str = ""
     claims: Claims = field(default_factory=Claims)
     shrink: Mapping[str, object] = field(default_factory=dict[str, object])
     training: TrainingPlan | None = None

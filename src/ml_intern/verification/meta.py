@@ -29,7 +29,7 @@ _PATCHES = re.compile(r"tokens|patches:\d+")
 _KNOWN = frozenset({
     "name", "task", "num_classes", "inputs", "target", "batch", "output_shape", "oracle", "causal", "causal_extra",
     "positional", "patch_tokens", "pad_id", "symmetric", "node_permutation_invariant", "output_range", "zero_init",
-    "claims", "shrink", "training",
+    "claims", "shrink", "training", "metric",
 })  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def contract_of(meta: Mapping[str, object]) -> NetworkContract:
         node_permutation_invariant=bool(meta.get("node_permutation_invariant")),
         output_range=_ranges(meta.get("output_range")),
         zero_init=bool(meta.get("zero_init")),
+        metric=str(meta.get("metric") or ""),
         claims=claims_of(_mapping(meta.get("claims") or {}, "claims")),
         shrink={str(key): value for key, value in _mapping(meta.get("shrink") or {}, "shrink").items()},
         training=_training(meta.get("training")),

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import torch
 from probes.candidate import Candidate
-from probes.checks.base import Outcome, check, failed, inconclusive
+from probes.checks.base import Outcome, check, failed, inconclusive, not_applicable
+from probes.metric_names import mentioned
 from probes.oracle import class_axis, ideal
 from torch import nn
 
 _ACCURACY = ("classification",)
 _SPANS = ("segmentation", "tagging")
 """Tasks with metrics of their own, such as the F1 of entities or the intersection over the union."""
+_LIKE_ACCURACY = frozenset({"accuracy", "micro_f1"})
+_OF_ALL_CLASSES = frozenset({"balanced_accuracy", "macro_f1", "weighted_f1", "mean_iou", "exact_match"})
+"""Metrics that are 1 for the perfect predictor and lower for every other."""
 
 
 class Predictor(nn.Module):
@@ -50,6 +54,13 @@ def evaluation_oracle(candidate: Candidate) -> Outcome | None:
         return _spans(candidate, count)
     if candidate.contract.task not in _ACCURACY:
         return _loss(candidate)
+    names = mentioned(candidate)
+    if names and not names <= _LIKE_ACCURACY | _OF_ALL_CLASSES | {"altered"}:
+        return not_applicable(f"its words name what is no accuracy: {', '.join(sorted(names))}")
+    return _spans(candidate, count) if names - _LIKE_ACCURACY else _accuracy(candidate, count)
+
+
+def _accuracy(candidate: Candidate, count: int) -> Outcome | None:
     for told, wrong in {
         "right on every row": set(),
         "wrong on every row": set(range(count)),
