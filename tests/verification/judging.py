@@ -1,4 +1,4 @@
-"""Run checks on programs in forks of one process, so that torch and transformers are imported once."""
+"""Run checks on programs in forks of one process, so that torch is imported once, and what any of them imports."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from ml_intern.cli.checking import request_of_file
 from ml_intern.verification.registry import PROBES
 
 RUN = """
-import json, sys, tempfile, shutil
+import importlib, json, sys, tempfile, shutil
 sys.path.insert(0, sys.argv[1])
-import torch, transformers
+import torch
+for name in sys.argv[2:]:
+    importlib.import_module(name)
 from probes import apart, examine
 from probes.candidate import Candidate
 from probes.checks import registry
@@ -43,8 +45,9 @@ def judged(files: Iterable[Path], python: Path, only: Mapping[str, Sequence[str]
     asked = {
         str(file): [json.loads(request_of_file(file).contract.to_json()), (only or {}).get(file.stem)] for file in files
     }
+    shared = ["transformers"] if any("transformers" in Path(file).read_text("utf-8") for file in asked) else []
     done = subprocess.run(
-        [python / "bin/python", "-W", "ignore", "-c", RUN, str(PROBES.parent)],
+        [python / "bin/python", "-W", "ignore", "-c", RUN, str(PROBES.parent), *shared],
         input=json.dumps(asked),
         capture_output=True,
         text=True,

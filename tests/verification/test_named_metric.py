@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from planted_bugs import bugs
+from planted_bugs import BUGS, bugs
 
 from ml_intern.verification.registry import PROBES
+from verification.judging import Told, judged
+from verification.metric_programs import RIGHT, WRONG, Program
 
-from .metric_programs import RIGHT, WRONG, Program
-from .test_right_networks import BLIND, Told, judged
-
+BLIND = BUGS.parent / "blind"
 REFERENCES = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
