@@ -325,7 +325,7 @@ def side_by_side(bench: Bench, times: int) -> str:
 def trainings(bench: Bench, times: int) -> str:
     """Train in one session and in two at once; OpenMP's threads wait as sandboxes have them, or in busy loops."""
     del times
-    told = []
+    told: list[str] = []
     for policy in ("PASSIVE", "ACTIVE"):
         alone, together = step_times(bench, policy)
         told.append(f"{policy.lower()} {1e3 * alone:.0f} ms a step alone, {1e3 * together:.0f} ms beside another")
