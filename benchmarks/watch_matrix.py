@@ -3,8 +3,8 @@
     python benchmarks/watch_matrix.py [--extra FOLDER] [LOOP …]
 
 Each program of tests/verification/watched runs in a sandbox with the watch and plants one fault after the other at step
-12. Prints, for each, at which step it was found and where. Lightning is not in the sandbox: `--extra` names a folder
-that `pip install --target FOLDER --no-deps pytorch-lightning lightning-utilities` has filled.
+12. Prints, for each, at which step it was found and where. Lightning and TRL are not in the sandbox: `--extra` names a
+folder that `pip install --target FOLDER --no-deps pytorch-lightning lightning-utilities trl` has filled.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from ml_intern.verification.watch import Diverged, Ended, Warned, WatchLine, rea
 
 WATCHED = Path(__file__).parents[1] / "tests" / "verification" / "watched"
 AT = 12
-LOOPS = ("plain", "trainer", "accelerated", "methods", "lightning_loop")
+LOOPS = ("plain", "trainer", "accelerated", "methods", "lightning_loop", "trl_loop")
 FAULTS = ("none", "forward", "backward", "data", "optimizer state", "mixed precision", "gradient scaler")
+OF_LOOPS = {"plain": FAULTS, "trl_loop": tuple(fault for fault in FAULTS[:-1] if fault != "data")}
+"""Faults of a loop where they are not all but the last: a gradient scaler is only in one, no token id is NaN."""
 PLACES: Mapping[str, str] = {
     "forward": "blocks.1",
     "backward": "blocks.1",
@@ -39,7 +41,11 @@ PLACES: Mapping[str, str] = {
     "gradient scaler": "blocks.1",
 }
 """What the watch must name for each fault."""
-_CLASSES = {"network.py": ["Net", "Reading", "WithLoss", "WithMethod"], "lightning_network.py": ["Lit"]}
+_CLASSES = {
+    "network.py": ["Net", "Reading", "WithLoss", "WithMethod"],
+    "lightning_network.py": ["Lit"],
+    "trl_network.py": ["Causal"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,7 @@ class Found:
     def right(self) -> bool:
         """Whether it is what was planted; of a healthy training, whether nothing was said."""
         if self.fault == "none":
-            return self.step == 0 and not self.text
+            return self.ended > 0 and self.step == 0 and not self.text
         return self.step == AT and PLACES[self.fault] in self.text
 
 
@@ -121,7 +127,7 @@ def main() -> None:
             lines, output = watched(backend, Path(home) / "run", f"{loop}.py", extra=arguments.extra)
         if arguments.output:
             print(output)
-        for one in found(lines, FAULTS if loop == "plain" else FAULTS[:-1]):
+        for one in found(lines, OF_LOOPS.get(loop, FAULTS[:-1])):
             verdict = "right" if one.right else "WRONG"
             print(f"{loop:14} {one.fault:16} {verdict} step {one.step} of {one.ended}: {one.text}")
 

@@ -207,6 +207,26 @@ def test_nan_in_a_session_is_stopped_and_placed(session: Session) -> None:
     assert "stopped at step 1: the loss is nan" in inside
 
 
+def test_an_infinity_that_is_a_mask_or_the_start_of_a_maximum_is_not_blamed(session: Session) -> None:
+    masked = NETWORK.replace(
+        "return self.blocks(x).log() if LOG else self.blocks(x)",
+        "most = torch.full((2, 4), -torch.inf)[:, :2].repeat(1, 2).triu()\n"
+        "        return (torch.maximum(most, self.blocks(x)) - LOG).sqrt()",
+    )
+    masked = "import torch\n" + masked
+    session.verify(masked, "Net")
+    session.write(masked)
+    session.run(PRELUDE)
+    session.run("net = network.Net()\nfor p in net.parameters(): p.data.zero_()")
+    forward = session.run("network.LOG = 100; train(net)")
+    backward = session.run("network.LOG = torch.ones(2, 4); train(net)")
+
+    assert "first operation: aten::sqrt" in forward
+    assert (
+        "The forward pass is finite. The backward pass first turns non-finite in the network itself (Net)" in backward
+    )
+
+
 def test_names_of_the_guards_own_files_stay_free_for_the_user(session: Session) -> None:
     for name in ("watch", "guard", "explained", "localise"):
         (session.paths.workspace / f"{name}.py").write_text("mine = 1\n", "utf-8")

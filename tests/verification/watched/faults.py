@@ -16,7 +16,6 @@ class Rows(torch.utils.data.IterableDataset):
     def __init__(self, fault, names=None):
         self.fault = fault
         self.names = names
-        _now["fault"] = fault
 
     def __iter__(self):
         random = torch.Generator().manual_seed(0)
@@ -42,6 +41,7 @@ def try_all(train, faults=FAULTS):
     """Train with each fault; what the watch raises ends one training and not the others."""
     for fault in faults:
         torch.manual_seed(0)
+        _now["fault"] = fault
         try:
             train(fault)
         except RuntimeError as error:

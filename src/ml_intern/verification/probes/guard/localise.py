@@ -220,7 +220,7 @@ def line_of(stack):
 
 
 class Operations(TorchDispatchMode):
-    """Remember the first operation whose result is not finite."""
+    """Remember the first operation that made a NaN or an infinity of numbers that were none."""
 
     def __init__(self, torch):
         super().__init__()
@@ -228,12 +228,19 @@ class Operations(TorchDispatchMode):
         self.first = None
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
         name = function._schema.name
-        finite = self.first or name in FILLS or all(is_finite(self.torch, t) for t in floats(self.torch, result))
-        if not finite:
+        if self.first or name in FILLS:
+            return function(*args, **(kwargs or {}))
+        before = self.faults((args, kwargs))  # now, for it may write into what it is given
+        result = function(*args, **(kwargs or {}))
+        if self.faults(result) > before:
             self.first = f"{name}{place(str(Path(self.torch.__file__).parent))}"
         return result
+
+    def faults(self, tree):
+        """Give 2 where there is a NaN, 1 where there are infinities alone (a mask, a start of a maximum), else 0."""
+        bad = [t for t in floats(self.torch, tree) if not is_finite(self.torch, t)]
+        return 2 if any(bool(t.detach().isnan().any()) for t in bad) else int(bool(bad))
 
 
 def place(library):
