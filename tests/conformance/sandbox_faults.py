@@ -96,10 +96,11 @@ class FaultTests(SandboxTests):
             "others = [int(p) for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()]\n"
             "links = [os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')]\n"
             "found = sum((reached(f'/proc/{p}/{name}') for p in others for name in ('fd', 'mem')), [])\n"
-            "1 in others, len(others), found, [link for link in links if 'socket' in link]"
+            "1 in others, len(others) > 1, found, [link for link in links if 'socket' in link]"
         )
 
-        assert runner(sandbox)(code).value == "(True, 2, [], [])"
+        # beside supervisor and nursery the worker that was replaced when torch was imported may still be going
+        assert runner(sandbox)(code).value == "(True, True, [], [])"
 
     def test_output_is_gathered_in_the_time_of_its_length(self, run: Run) -> None:
         # gathering by `text += piece` made this take a minute

@@ -120,4 +120,4 @@ def test_a_language_model_drives_the_same_tools_and_a_killed_run_asks_the_same_a
     assert [o.ok for name, o in observations if name == "check_network"] == [False, True]
     assert "torch.cat([cls, x], dim=1)" in next(o.text for name, o in observations if name == "check_network")
     assert [o.ok for name, o in observations if name == "publish"] == [False, True]
-    assert "86.0 %" in next(o.text for name, o in observations if name == "publish")
+    assert "93.4 %" in next(o.text for name, o in observations if name == "publish")
