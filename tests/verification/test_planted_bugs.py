@@ -10,9 +10,11 @@ from planted_bugs import BUGS, RIGHT, bugs, write
 
 from ml_intern.verification.corpus import programs
 
-_BLIND = BUGS.parent / "blind"
+_BLIND, _FRESH = BUGS.parent / "blind", BUGS.parent / "fresh"
 _CORPORA = pytest.mark.parametrize(
-    ("listing", "right"), [(BUGS, RIGHT), (_BLIND / "bugs.json", _BLIND / "correct")], ids=["own", "blind"]
+    ("listing", "right"),
+    [(BUGS, RIGHT), *((corpus / "bugs.json", corpus / "correct") for corpus in (_BLIND, _FRESH))],
+    ids=["own", "blind", "fresh"],
 )
 
 

@@ -204,6 +204,11 @@ class Candidate:
         return self.module.compute_loss(output, batch)
 
     @cached_property
+    def raw(self) -> object:
+        """What `load_raw` gives; do not change it."""
+        return self.module.load_raw()
+
+    @cached_property
     def splits(self) -> dict[str, torch.utils.data.Dataset]:
         """The parts of the data, as the program makes them."""
         return self.module.make_splits()

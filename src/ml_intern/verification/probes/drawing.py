@@ -32,7 +32,7 @@ def _floats(spec: SimpleNamespace, shape: tuple[int, ...], generator: torch.Gene
     if spec.dtype == "uniform01":
         return torch.rand(shape, generator=generator)
     if spec.high is not None:
-        return torch.randint(spec.low, spec.high, shape, generator=generator).float()
+        return spec.low + (spec.high - spec.low) * torch.rand(shape, generator=generator)
     return torch.randn(shape, generator=generator)
 
 
@@ -42,7 +42,7 @@ def changed(spec: SimpleNamespace, given: torch.Tensor, generator: torch.Generat
         return given.clone()
     if spec.dtype == "bool":
         return ~given
-    if spec.role is None and spec.high is not None:
+    if spec.role is None and spec.high is not None and not given.is_floating_point():
         room = max(spec.high - spec.low, 1)
         step = torch.randint(1, max(room, 2), given.shape, generator=generator)
         return (spec.low + (given - spec.low + step) % room).to(given.dtype)

@@ -20,7 +20,7 @@ def raw_rows(candidate: Candidate) -> Tensors:
     Raises:
         StopError: they are not by rows, or the splits are not the same when they are made again.
     """
-    raw = listed(candidate.module.load_raw())
+    raw = listed(candidate.raw)
     if not raw or any(tensor.ndim == 0 or len(tensor) != len(raw[0]) for tensor in raw):
         raise StopError(not_applicable("load_raw does not give tensors with one row a sample"))
     if not _same(split(candidate, raw), split(candidate, raw)):
@@ -30,7 +30,8 @@ def raw_rows(candidate: Candidate) -> Tensors:
 
 def split(candidate: Candidate, raw: Tensors) -> Parts:
     """Give the parts that `raw` becomes, each as one batch."""
-    parts = candidate.module.make_splits(tuple(tensor.clone() for tensor in raw))
+    copies = tuple(tensor.clone() for tensor in raw)
+    parts = candidate.module.make_splits(copies[0] if isinstance(candidate.raw, torch.Tensor) else copies)
     made = {}
     for name, dataset in parts.items():
         if len(dataset) == 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -212,18 +212,18 @@ def _loss(candidate: Candidate, notes: Notes) -> object:
         for place in range(len(dataset)):
             row = dataset[place]
             if len(row) > 1:
-                known.setdefault(_key(row[0]), set()).add(_key(row[-1]))
+                known.setdefault(_keys(row[:-1]), set()).add(_key(row[-1]))
     # a label that no row has is made by the loop: dropped, smoothed or mixed
     labels = set().union(*known.values())
 
-    def compute_loss(output: object, batch: object) -> object:
+    def compute_loss(output: object, batch: object, *others: object, **named: object) -> object:
         if not notes.is_evaluating and isinstance(batch, tuple | list) and len(batch) > 1:
-            for one, label in zip(batch[0], batch[-1], strict=False):
-                found = known.get(_key(one))
+            for *row, label in zip(*(column for column in batch if isinstance(column, torch.Tensor)), strict=False):
+                found = known.get(_keys(row))
                 notes.mismatched += found is not None and _is_of_another(label, found, labels)
             if candidate.contract.task == "classification":
                 notes.classes.append((len(batch[-1].unique()), len(batch[-1])))
-        return function(output, batch)
+        return function(output, batch, *others, **named)
 
     return compute_loss
 
@@ -235,6 +235,11 @@ def _is_of_another(label: torch.Tensor, own: set[bytes], known: set[bytes]) -> b
         values == _key(torch.frombuffer(bytearray(one), dtype=label.dtype).sort().values) for one in own if one
     )
     return _key(label) not in own and (_key(label) in known or rearranged)
+
+
+def _keys(row: Iterable[object]) -> bytes:
+    """Give what tells a row from others: all of it, for short discrete inputs are alike in one tensor or another."""
+    return b"".join(_key(torch.as_tensor(value)) for value in row)
 
 
 def _key(tensor: torch.Tensor) -> bytes:

@@ -6,8 +6,13 @@ Source: Zinkevich, "Rules of machine learning" (Google), rule 4 on data sanity; 
 from __future__ import annotations
 
 import torch
-from probes.candidate import Candidate, Tensors
+from probes.candidate import Candidate, Tensors, all_close
 from probes.checks.base import Outcome, check, failed, not_applicable
+
+_TRIED = 8
+"""Rows that are given to the network as they are and normalised."""
+_ALIKE = 0.05
+"""What a small constant that keeps a deviation from zero may change."""
 
 
 @check(family="data", cost="cheap", needs=("splits",), crash=True)
@@ -19,7 +24,7 @@ def data_contract(candidate: Candidate) -> Outcome | None:
         return not_applicable("rows of the data are not yet what model_inputs takes: the loop makes the rest")
     for given, spec in zip(candidate.model_inputs(rows), candidate.contract.inputs, strict=False):
         problem, advice = _input(given, spec)
-        if problem and not _have_ranges_of_their_own(given, spec):
+        if problem and not _have_ranges_of_their_own(given, spec) and not _normalises_itself(candidate, given):
             return failed(f"input {spec.name!r} of the training part {problem}", where=where, advice=advice)
     return _labels(candidate, where)
 
@@ -42,6 +47,16 @@ def _have_ranges_of_their_own(given: torch.Tensor, spec) -> bool:
         return False
     ends = given.amax(0)
     return bool((ends < spec.high).any()) and len(ends.unique()) > 1
+
+
+def _normalises_itself(candidate: Candidate, given: torch.Tensor) -> bool:
+    """Tell whether the network takes mean and deviation out of its only input: it gives the same, or in its units."""
+    if len(candidate.contract.inputs) != 1 or not given.is_floating_point() or not bool(given.isfinite().all()):
+        return False
+    rows, mean, deviation = given[:_TRIED], given.mean(), given.std()
+    raw = candidate.run(candidate.warm, [rows])
+    normal = candidate.run(candidate.warm, [(rows - mean) / deviation])
+    return all_close(raw, normal, _ALIKE) or all_close([(o - mean) / deviation for o in raw], normal, _ALIKE)
 
 
 def _scale(given: torch.Tensor, spec) -> tuple[str, str]:

@@ -27,7 +27,7 @@ def overlap(candidate: Candidate) -> Outcome | None:
     for one, other in itertools.combinations(parts, 2):
         shared = len(parts[one].keys() & parts[other].keys())
         small = min(len(parts[one]), len(parts[other]))
-        discrete = not any(tensor.is_floating_point() for tensor in candidate.rows(one))
+        discrete = all(_is_discrete(tensor) for tensor in candidate.rows(one))
         by_chance = _CHANCE * likely * parts[one].total() * parts[other].total()
         if shared and (not discrete or (shared > _SHARE * small and _pairs(parts[one], parts[other]) > by_chance)):
             return failed(
@@ -36,6 +36,11 @@ def overlap(candidate: Candidate) -> Outcome | None:
                 advice="split disjoint index ranges of one permutation; drop duplicates before splitting",
             )
     return None
+
+
+def _is_discrete(tensor: torch.Tensor) -> bool:
+    """Tell whether it holds whole numbers only, in whatever type: bits of pictures are floats often."""
+    return not tensor.is_floating_point() or bool((tensor == tensor.round()).all())
 
 
 def _rows(candidate: Candidate, part: str) -> Counter[bytes]:

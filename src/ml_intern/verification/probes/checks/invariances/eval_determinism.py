@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import torch
 from probes.candidate import Candidate, all_close
-from probes.checks.base import Outcome, check, failed
+from probes.checks.base import Outcome, check, failed, not_applicable
+from torch.utils._python_dispatch import TorchDispatchMode
 
 _SEEDS = (2, 3, 4, 5)
 """Stochastic depth drops a layer of one sample in ten or fewer, so one other draw may be the same by chance."""
+
+_NORMAL = {"normal", "normal_", "randn", "randn_like"}
 
 
 @check(family="invariances", cost="cheap", needs=("forward",))
@@ -19,6 +22,8 @@ def eval_determinism(candidate: Candidate) -> Outcome | None:
     first = candidate.run(network, inputs, seed=1)
     differs = any(not all_close(candidate.run(network, inputs, seed=seed), first, 1e-5) for seed in _SEEDS)
     if differs and all_close(candidate.run(network, inputs, seed=1), first, 1e-5):
+        if candidate.contract.task == "density" and _draws(candidate) <= _NORMAL:
+            return not_applicable("it draws normal noise only, as variational networks do in evaluation too")
         return failed(
             "two calls in evaluation mode on the same input differ: random numbers are drawn",
             where=candidate.forward_place,
@@ -39,3 +44,24 @@ def eval_determinism(candidate: Candidate) -> Outcome | None:
             advice="update statistics only if self.training",
         )
     return None
+
+
+class _Drawing(TorchDispatchMode):
+    """Note the operations that draw random numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        del types
+        if torch.Tag.nondeterministic_seeded in function.tags:
+            self.names.add(function._schema.name.removeprefix("aten::"))
+        return function(*args, **(kwargs or {}))
+
+
+def _draws(candidate: Candidate) -> set[str]:
+    network, inputs = candidate.warm, candidate.inputs(16, seed=1)
+    with _Drawing() as drawing:
+        candidate.run(network, inputs, seed=1)
+    return drawing.names

@@ -59,7 +59,9 @@ def _first(dataset: Dataset) -> Dataset:
     """Give the first rows of a part, with their columns where it has them."""
     count = min(_ROWS, len(dataset))
     if isinstance(dataset, TensorDataset):
-        return TensorDataset(*(column[:count] for column in dataset.tensors))
+        first = TensorDataset(*(column[:count] for column in dataset.tensors))
+        first.__dict__.update({name: value for name, value in vars(dataset).items() if name != "tensors"})
+        return first
     return Subset(dataset, range(count))
 
 

@@ -214,7 +214,7 @@ def _errors(asked: _Asked) -> Outcome:
 def _standardised(candidate: Candidate) -> str:
     """Say by how much the raw targets were divided, where they can be recognised among the raw columns."""
     made = torch.cat([candidate.rows(part)[-1] for part in candidate.splits]).double().flatten().sort().values
-    for column in listed(candidate.module.load_raw()) if candidate.has("load_raw") else ():
+    for column in listed(candidate.raw) if candidate.has("load_raw") else ():
         raw = column.double().flatten().sort().values
         if not column.is_floating_point() or len(raw) != len(made):
             continue
