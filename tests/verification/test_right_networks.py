@@ -21,7 +21,7 @@ SPARED = {
     "lesions": ["oracle-loss", "evaluation-oracle", "groups"],  # 255 is no class
     "moe_lm": ["optimizer-use"],  # parts of a batch
     "ner": ["evaluation-oracle"],  # the F1 of entities
-    "ppo": ["loss-scaling", "trained-metric"],  # a deviation over n - 1 rows
+    "ppo": ["loss-scaling", "trained-metric", "memorised-metric"],  # a deviation over n - 1 rows, a reward
     "sasrec": ["overlap"],  # short histories that are equal by chance
     "translate": ["answer-in-input", "memorised-metric", "trained-metric"],
 }

@@ -11,7 +11,7 @@ import copy
 import torch
 from probes.by_heart import impossible, learn
 from probes.candidate import Candidate, listed
-from probes.checks.base import Outcome, check, failed, inconclusive, not_applicable, passed
+from probes.checks.base import Outcome, StopError, check, failed, inconclusive, not_applicable, passed
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
@@ -48,6 +48,8 @@ def memorised_metric(candidate: Candidate) -> Outcome | None:
     told = f"{told} {untrained:.4g} to {learnt:.4g}"
     if any(abs(learnt - best) <= max(_LEFT * abs(untrained - best), 0.02) for best in _PERFECT):
         return passed(told)
+    if _is_reward(candidate, network, rows, learnt):
+        raise StopError(not_applicable("the metric is a reward: it does not look at what the network is to give"))
     return failed(
         f"{told}, which is near no perfect score",
         where=candidate.place(candidate.module.evaluate),
@@ -63,6 +65,18 @@ def _first(dataset: Dataset) -> Dataset:
         first.__dict__.update({name: value for name, value in vars(dataset).items() if name != "tensors"})
         return first
     return Subset(dataset, range(count))
+
+
+def _is_reward(candidate: Candidate, network: nn.Module, rows: Dataset, score: float) -> bool:
+    """Tell whether a negative score stays when each row asks for what another one asked for."""
+    if score >= 0 or not isinstance(rows, TensorDataset):
+        return False
+    inputs = candidate.model_inputs(list(rows.tensors))
+    exchanged = copy.copy(rows)
+    exchanged.tensors = tuple(
+        column if any(column is given for given in inputs) else column.roll(1, 0) for column in rows.tensors
+    )
+    return _score(candidate, network, exchanged) == score
 
 
 def _score(candidate: Candidate, network: nn.Module, rows: Dataset) -> float | None:
