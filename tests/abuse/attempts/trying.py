@@ -10,6 +10,7 @@ Usage: `python -m abuse.attempts.trying MODULE NAME [MODULE NAME ...]`, with the
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -104,9 +105,12 @@ def in_child(do: Attempt) -> str | None:
         os.write(writing, _outcome(do).encode()[:4000])
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading, "rb") as file:
-        said = file.read().decode()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.set_blocking(reading, False)  # what the attempt started and left may hold the other end, so no end of file comes
+    said = ""
+    with contextlib.suppress(BlockingIOError):
+        said = os.read(reading, 4000).decode()
+    os.close(reading)
     if status < 0 or said.startswith("held"):
         raise OSError(said or f"ended by signal {-status}")
     return said.removeprefix("could: ")
