@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,33 @@ def test_an_index_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="delete it"):
         Index(tmp_path).find(["warmup"])
+
+
+def test_an_index_whose_file_was_deleted_is_made_anew(index: Index, tmp_path: Path) -> None:
+    (tmp_path / "passages-1.db").unlink()
+
+    assert index.find(["warmup"]) == ()
+    index.add("2101.00001v1", passages(SMALL))
+    assert index.find(["warmup"])[0].passage.anchor == "3"
+
+
+def test_an_index_is_used_by_several_threads_and_after_it_was_closed(index: Index) -> None:
+    def find(_: int) -> str:
+        return index.find(["warmup"])[0].passage.anchor
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(find, range(40))) == {"3"}
+    index.close()
+    assert find(0) == "3"
+
+
+def test_what_another_process_indexes_is_found(index: Index, tmp_path: Path) -> None:
+    assert index.find(["dropout"]) == ()
+    other = Index(tmp_path)
+    other.add("2", [Passage(anchor="1", path=("1 New",), kind="text", text="dropout of 0.1")])
+    other.close()
+
+    assert index.find(["dropout"])[0].paper == "2"
 
 
 def test_the_sweep_quotes_the_paper_word_for_word_with_the_section(index: Index) -> None:

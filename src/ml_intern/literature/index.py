@@ -6,9 +6,10 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from ml_intern.core.errors import ConfigError
 from ml_intern.literature import vectors
@@ -52,6 +53,8 @@ class Index:
     def __init__(self, folder: Path, embedder: Callable[[], Embedder] | None = None) -> None:
         self._file = folder / f"passages-{_FORM}.db"
         self._embedder = embedder
+        self._lock = Lock()
+        self._kept: _Kept | None = None
 
     def has(self, paper: str) -> bool:
         """Whether `paper` (identifier with version) is in it."""
@@ -103,18 +106,59 @@ class Index:
             best = sorted(scores, key=lambda row: (-scores[row], row))[:limit]
             return tuple(_hit(database, row, scores[row]) for row in best)
 
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed."""
+        with self._lock:
+            self._forget()
+
     @contextmanager
     def _open(self) -> Generator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection()
+            except (OSError, sqlite3.Error) as error:
+                self._forget()
+                raise ConfigError(
+                    f"{self._file} cannot be used: {error}; delete it, and papers are indexed anew"
+                ) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        """Give the connection, which is kept: to open the file takes as long as to find a passage in it."""
+        known = self._kept
+        if known is not None and known.is_of(self._file):
+            return known.database
+        self._forget()
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(self._file, timeout=30.0, check_same_thread=False)
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with closing(sqlite3.connect(self._file, timeout=30.0)) as database:
-                if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'words'").fetchone() is None:
-                    database.executescript(_TABLES)
-                yield database
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(
-                f"{self._file} cannot be used: {error}; delete it, and papers are indexed anew"
-            ) from error
+            if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'words'").fetchone() is None:
+                database.executescript(_TABLES)
+            self._kept = _Kept(database, _identity(self._file))
+        except (OSError, sqlite3.Error):
+            database.close()
+            raise
+        return database
+
+    def _forget(self) -> None:
+        if self._kept is not None:
+            self._kept.database.close()
+        self._kept = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An open connection, and which file it is of: one that was deleted or replaced must be opened anew."""
+
+    database: sqlite3.Connection
+    identity: tuple[int, int]
+
+    def is_of(self, file: Path) -> bool:
+        return file.exists() and _identity(file) == self.identity
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_dev, status.st_ino
 
 
 _TABLES = """

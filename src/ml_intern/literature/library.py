@@ -79,6 +79,7 @@ class Library:
 
     def close(self) -> None:
         """Close connections; safe to call twice."""
+        self._index.close()
         self._client.close()
         self._scholar.close()
 

@@ -14,6 +14,7 @@ from ml_intern.literature.document import Block, BlockKind, Content, Section
 from ml_intern.literature.layout import recognition
 from ml_intern.literature.layout.extraction import read_page
 from ml_intern.literature.layout.flow import Item
+from ml_intern.literature.layout.fonts import is_math
 from ml_intern.literature.layout.marks import APPENDIX, ITEM, NUMBERED, NUMBERED_LOW, REFERENCES, ROMAN
 from ml_intern.literature.layout.page import RawPage
 from ml_intern.literature.layout.reading import Paper, read_pages
@@ -48,7 +49,7 @@ def read_content(pdf: bytes) -> Content:
     pictures = sum(map(recognition.is_picture, pages))
     if letters < recognition.FEWEST_LETTERS * len(pages):
         raise UnreadableError(_without_text(pictures, len(pages)))
-    paper = read_pages(pages, formulas(pdf))
+    paper = read_pages(pages, formulas(pdf, [number for number, page in enumerate(pages, 1) if _has_formulas(page)]))
     share = _conserved(texts, paper)
     if share < CONSERVED:
         return plain_text.content_of(texts, why=f"the layout gave back only {share:.0%} of the words")
@@ -95,6 +96,11 @@ def _pages(pdf: bytes) -> tuple[list[RawPage], int]:
         if room < 0:
             raise UnreadableError(f"it has more than {MAX_CHARACTERS} characters of text")
     return pages, recognised
+
+
+def _has_formulas(page: RawPage) -> bool:
+    """Whether something is set in a font for formulas; the second reader need not see other pages."""
+    return any(is_math(run.font) for word in page.words for run in word)
 
 
 def _conserved(texts: Iterable[str], paper: Paper) -> float:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-import pypdfium2  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from ml_intern.literature.document import Box
+from ml_intern.literature.layout.fonts import MOST_FONTS
+from ml_intern.literature.layout.native import (
+    Handle,
+    code_of,
+    drawn,
+    font_of,
+    handle_of,
+    is_generated,
+    object_of,
+    place_of,
+)
 from ml_intern.literature.layout.page import RawPage, Rule, Run
 from ml_intern.literature.layout.symbols import ADOBE_PIECES, OPERATORS, ROOT, TALL, codes
 
-Point: TypeAlias = Callable[[float, float], tuple[float, float]]
-
 GAP = 0.21
 """Distance, in units of the font size, from which two characters belong to two words."""
+MOST_LETTERS = 4_096
+"""Code points whose letters are remembered."""
 THIN = 2.6
 """Height or width up to which a path is a rule."""
 LONG = 8.0
@@ -28,6 +38,9 @@ LONG = 8.0
 _SPACES = frozenset(map(ord, " \r\n\t\v\f\u00a0\u2002\u2003\u2009\u200a"))
 _HYPHENS = frozenset({0x02, 0xFFFE})
 """What PDFium writes for a hyphen at the end of a line, by its version."""
+_NOT_TEXT = frozenset(
+    {pdfium.FPDF_PAGEOBJ_PATH, pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING, pdfium.FPDF_PAGEOBJ_FORM}
+)
 _HANGING = frozenset(OPERATORS + ROOT) | frozenset(ADOBE_PIECES.values())
 """Signs that hang from their baseline in some fonts and stand on it in others."""
 _SIGNS = str.maketrans(ADOBE_PIECES) | str.maketrans({
@@ -45,8 +58,7 @@ _ACCENTS = {
 _DOTLESS = str.maketrans({"\N{LATIN SMALL LETTER DOTLESS I}": "i", "\N{LATIN SMALL LETTER DOTLESS J}": "j"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Character:
+class _Character(NamedTuple):
     text: str
     x0: float
     x1: float
@@ -67,87 +79,92 @@ class _Style:
     codes: Mapping[int, str]
 
 
-@dataclass(slots=True)
-class _Reader:
-    """The characters of one page. PDFium answers into buffers that are made once."""
+_GENERATED = _Style("", 0.0, 0, {})
+"""Of a space that PDFium put in: it has no font, and counts as upright."""
 
-    page: Any
-    text: Any
-    numbers: list[ctypes.c_double] = field(default_factory=lambda: [ctypes.c_double() for _ in range(6)])
-    styles: dict[int, _Style] = field(default_factory=dict[int, _Style])
 
-    def style(self, index: int) -> _Style:
-        """Give font, size and direction; asked once for each text object, which most characters share."""
-        drawn = pdfium.FPDFText_GetTextObject(self.text.raw, index)
-        key = ctypes.addressof(drawn.contents) if drawn else -1 - index
-        known = self.styles.get(key)
-        if known is None:
-            known = self.styles[key] = self._ask(index)
-        return known
+class _Upright(NamedTuple):
+    """How points of the sheet move to the page with its text upright, y downwards: which one is x, and where to."""
 
-    def _ask(self, index: int) -> _Style:
-        name, flags, matrix = ctypes.create_string_buffer(128), ctypes.c_int(), pdfium.FS_MATRIX()
-        pdfium.FPDFText_GetFontInfo(self.text.raw, index, name, 128, flags)
-        size = pdfium.FPDFText_GetFontSize(self.text.raw, index)
-        turns: int | None = 0
-        # programs that save a PDF anew may set size 1 and put the size into the matrix
-        if pdfium.FPDFText_GetMatrix(self.text.raw, index, matrix):
-            size = size * math.hypot(matrix.c, matrix.d) or size
-            turns = _turns(math.degrees(math.atan2(matrix.b, matrix.a)))
-        font = name.value.decode("latin-1").split("+")[-1]
-        return _Style(font, round(size, 2), turns, codes(font))
+    width: float
+    height: float
+    is_sideways: bool
+    x_sign: float
+    x_from: float
+    y_sign: float
+    y_from: float
 
-    def sign(self, index: int, code: int, style: _Style) -> str | None:
-        """Give the sign of one of TeX's fonts whose name PDFium does not know; None for spaces it put in itself."""
-        sign = style.codes.get(code)
-        if sign is None or (code <= 32 and pdfium.FPDFText_IsGenerated(self.text.raw, index)):
-            return None
-        return sign
-
-    def place(self, index: int, point: Point) -> tuple[float, float, float, float, float, float] | None:
-        """Give left, right, baseline, origin, top and bottom in the turned page."""
-        left, right, bottom, top, x, y = self.numbers
-        if not pdfium.FPDFText_GetCharBox(self.text.raw, index, left, right, bottom, top):
-            return None
-        pdfium.FPDFText_GetCharOrigin(self.text.raw, index, x, y)
-        (ax, ay), (bx, by) = point(left.value, bottom.value), point(right.value, top.value)
-        origin, base = point(x.value, y.value)
-        return min(ax, bx), max(ax, bx), base, origin, min(ay, by), max(ay, by)
+    def box(self, left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
+        """Give left, top, right and bottom."""
+        if self.is_sideways:
+            left, bottom, right, top = bottom, left, top, right
+        x0, x1 = self.x_sign * left + self.x_from, self.x_sign * right + self.x_from
+        y0, y1 = self.y_sign * top + self.y_from, self.y_sign * bottom + self.y_from
+        return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
 def read_page(page: Any) -> RawPage:
     """Read one page of an open document."""
-    reader = _Reader(page, page.get_textpage())
-    styles = [reader.style(index) for index in range(reader.text.count_chars())]
-    directions = Counter(style.turns for style in styles)
+    handle = page.get_textpage()
+    text = handle_of(handle.raw)
+    styles = _styles(text, handle.count_chars())
+    directions = Counter([style.turns for style in styles])
     directions.pop(None, None)
     turns = directions.most_common(1)[0][0] if directions else 0
-    width, height, point = _turned(page, turns or 0)
-    words = tuple(_words(_accented(_characters(reader, styles, turns or 0, point))))
-    bars, verticals, pictures = _drawn(page, point, width, height)
+    upright = _upright(page, turns or 0)
+    words = tuple(_words(_accented(_characters(text, styles, turns or 0, upright))))
+    bars, verticals, pictures = _drawn(handle_of(page.raw), upright)
     return RawPage(
-        width=width,
-        height=height,
+        width=upright.width,
+        height=upright.height,
         words=words,
         horizontals=tuple(rule for rule in bars if rule.end - rule.start > LONG),
         bars=bars,
         verticals=verticals,
         pictures=pictures,
-        text=str(reader.text.get_text_range()),
-        image=_largest_image(page, width * height),
+        text=str(handle.get_text_range()),
+        image=_largest_image(handle_of(page.raw), upright.width * upright.height),
     )
 
 
-def _largest_image(page: Any, area: float) -> float:
-    """Give the share of the page that its largest image covers."""
-    shares = [0.0]
-    for drawn in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=2):
-        try:
-            left, bottom, right, top = drawn.get_bounds()
-        except pypdfium2.PdfiumError:
+def _styles(text: Handle, count: int) -> list[_Style]:
+    """Give font, size and direction of each character; asked once for each text object, which most of them share."""
+    known: dict[int, _Style] = {}
+    styles: list[_Style] = []
+    for index in range(count):
+        key = object_of(text, index)
+        if key is None:
+            styles.append(_GENERATED if is_generated(text, index) else _style(text, index))
             continue
-        shares.append((right - left) * (top - bottom) / area)
-    return min(max(shares), 1.0)
+        if (style := known.get(key)) is None:
+            style = known[key] = _style(text, index)
+        styles.append(style)
+    return styles
+
+
+def _style(text: Handle, index: int) -> _Style:
+    name, size, matrix = font_of(text, index)
+    turns: int | None = 0
+    # programs that save a PDF anew may set size 1 and put the size into the matrix
+    if matrix is not None:
+        a, b, c, d, _, _ = matrix
+        size = size * math.hypot(c, d) or size
+        turns = _turns(math.degrees(math.atan2(b, a)))
+    font = _font(name)
+    return _Style(font, round(size, 2), turns, codes(font))
+
+
+def _largest_image(page: Handle, area: float) -> float:
+    """Give the share of the page that its largest image covers."""
+    images = drawn(page, frozenset({pdfium.FPDF_PAGEOBJ_IMAGE}), in_forms=True)
+    shares = ((right - left) * (top - bottom) / area for _, (left, bottom, right, top) in images)
+    return min(max(shares, default=0.0), 1.0)
+
+
+@lru_cache(MOST_FONTS)
+def _font(name: bytes) -> str:
+    """Give the name without the letters that tell subsets apart."""
+    return name.decode("latin-1").split("+")[-1]
 
 
 def _turns(degrees: float) -> int | None:
@@ -156,8 +173,8 @@ def _turns(degrees: float) -> int | None:
     return quarter % 4 if abs(degrees - 90 * quarter) < 3 else None
 
 
-def _turned(page: Any, turns: int) -> tuple[float, float, Point]:
-    """Give the size of the page with its text upright, and how its points move there, y downwards.
+def _upright(page: Any, turns: int) -> _Upright:
+    """Turn the page so that its text is upright.
 
     The page's own rotation does not matter: only how the text stands on the sheet does.
     """
@@ -165,41 +182,60 @@ def _turned(page: Any, turns: int) -> tuple[float, float, Point]:
     width, height = right - left, top - bottom
     match turns:
         case 1:
-            return height, width, lambda x, y: (y - bottom, x - left)
+            return _Upright(height, width, True, 1, -bottom, 1, -left)
         case 2:
-            return width, height, lambda x, y: (right - x, y - bottom)
+            return _Upright(width, height, False, -1, right, 1, -bottom)
         case 3:
-            return height, width, lambda x, y: (top - y, right - x)
+            return _Upright(height, width, True, -1, top, -1, right)
         case _:
-            return width, height, lambda x, y: (x - left, top - y)
+            return _Upright(width, height, False, 1, -left, -1, top)
 
 
-def _characters(reader: _Reader, styles: Sequence[_Style], turns: int, point: Point) -> Iterator[_Character | None]:
+def _characters(text: Handle, styles: Sequence[_Style], turns: int, upright: _Upright) -> Iterator[_Character | None]:
     """Give characters that stand upright, and None where a space or something else parts them."""
+    _, _, is_sideways, x_sign, x_from, y_sign, y_from = upright
     for index, style in enumerate(styles):
-        code = pdfium.FPDFText_GetUnicode(reader.text.raw, index)
-        sign = reader.sign(index, code, style) if style.codes else None
+        code = code_of(text, index)
+        sign = _sign(text, index, code, style) if style.codes else None
         if sign is None and (code in _SPACES or (code < 32 and code not in _HYPHENS)):
             yield None
             continue
-        place = reader.place(index, point) if style.turns == turns else None
+        place = place_of(text, index) if style.turns == turns else None
         if place is None:  # stamps in the margin, labels of axes
             continue
-        x0, x1, base, origin, top, bottom = place
-        text = (sign or ("-" if code in _HYPHENS else chr(0xFFFD if 0xD800 <= code <= 0xDFFF else code))).translate(
-            _SIGNS
-        )
-        has_ink = text in TALL and (text in _HANGING or bottom - top > 1.25 * style.size)
+        left, right, bottom, top, x, y = place
+        if is_sideways:
+            left, right, bottom, top, x, y = bottom, top, left, right, y, x
+        if x_sign < 0:
+            left, right = right, left
+        x0 = x_sign * left + x_from
+        letter = _letter(code) if sign is None else sign.translate(_SIGNS)
+        ink: tuple[float, float] | None = None
+        if letter in TALL:
+            over, under = sorted((y_sign * top + y_from, y_sign * bottom + y_from))
+            if letter in _HANGING or under - over > 1.25 * style.size:
+                ink = over, under
         yield _Character(
-            text,
+            letter,
             x0,
-            max(x1, x0 + 0.1),
-            base,
-            origin,
+            max(x_sign * right + x_from, x0 + 0.1),
+            y_sign * y + y_from,
+            x_sign * x + x_from,
             style.size,
             style.font,
-            (top, bottom) if has_ink else None,
+            ink,
         )
+
+
+def _sign(text: Handle, index: int, code: int, style: _Style) -> str | None:
+    """Give the sign of one of TeX's fonts whose name PDFium does not know; None for spaces it put in itself."""
+    sign = style.codes.get(code)
+    return None if sign is None or (code <= 32 and is_generated(text, index)) else sign
+
+
+@lru_cache(MOST_LETTERS)
+def _letter(code: int) -> str:
+    return ("-" if code in _HYPHENS else chr(0xFFFD if 0xD800 <= code <= 0xDFFF else code)).translate(_SIGNS)
 
 
 def _accented(characters: Iterator[_Character | None]) -> Iterator[_Character | None]:
@@ -227,14 +263,14 @@ def _composed(accent: _Character, letter: _Character) -> _Character | None:
     if not letter.text.isalpha() or not letter.x0 - 1 < middle < letter.x1 + 1:
         return None
     text = unicodedata.normalize("NFC", letter.text.translate(_DOTLESS) + _ACCENTS[accent.text])
-    return replace(letter, text=text) if len(text) == 1 else None
+    return letter._replace(text=text) if len(text) == 1 else None
 
 
 def _words(characters: Iterator[_Character | None]) -> Iterator[tuple[Run, ...]]:
     word: list[_Character] = []
     for character in [*characters, None]:
         if word and (character is None or _is_apart(word[-1], character)):
-            if any(not c.text.isspace() for c in word):
+            if not "".join([c.text for c in word]).isspace():
                 yield tuple(_runs(word))
             word = []
         if character is not None:
@@ -249,56 +285,52 @@ def _is_apart(last: _Character, character: _Character) -> bool:
 
 def _runs(word: list[_Character]) -> Iterator[Run]:
     start = 0
-    for end in range(1, len(word) + 1):
-        first = word[start]
-        if end == len(word) or _is_other(first, word[end]):
-            part = word[start:end]
-            yield Run(
-                text="".join(c.text for c in part),
-                x0=min(c.x0 for c in part),
-                x1=max(c.x1 for c in part),
-                base=first.base,
-                size=first.size,
-                font=first.font,
-                ink=first.ink,
-            )
-            start = end
+    first = word[0]
+    for end, character in enumerate(word):
+        if end and _is_other(first, character):
+            yield _run(word[start:end])
+            start, first = end, character
+    yield _run(word[start:] if start else word)
+
+
+def _run(part: list[_Character]) -> Run:
+    first = part[0]
+    lefts, rights = [c.x0 for c in part], [c.x1 for c in part]
+    return Run(
+        text="".join([c.text for c in part]),
+        x0=min(lefts),
+        x1=max(rights),
+        base=first.base,
+        size=first.size,
+        font=first.font,
+        ink=first.ink,
+    )
 
 
 def _is_other(first: _Character, character: _Character) -> bool:
     """Whether a character begins a run: set in another way, or a sign with a height of its own."""
-    if first.ink is not None or character.ink is not None:
-        return True
-    return (character.size, character.base, character.font) != (first.size, first.base, first.font)
+    return (
+        character.base != first.base
+        or character.size != first.size
+        or character.font != first.font
+        or first.ink is not None
+        or character.ink is not None
+    )
 
 
-def _drawn(
-    page: Any,
-    point: Point,
-    width: float,
-    height: float,
-) -> tuple[tuple[Rule, ...], tuple[Rule, ...], tuple[Box, ...]]:
+def _drawn(page: Handle, upright: _Upright) -> tuple[tuple[Rule, ...], tuple[Rule, ...], tuple[Box, ...]]:
     """Give horizontal rules of any length, vertical ones, and the places of pictures that do not fill the page."""
     bars: list[Rule] = []
     verticals: list[Rule] = []
     pictures: list[Box] = []
-
-    def fills(wide: float, high: float) -> bool:
-        return wide >= 0.95 * width and high >= 0.95 * height
-
-    for drawn in page.get_objects(max_depth=1):
-        try:
-            left, bottom, right, top = drawn.get_bounds()
-        except pypdfium2.PdfiumError:
-            continue
-        (ax, ay), (bx, by) = point(left, bottom), point(right, top)
-        box = Box(x0=min(ax, bx), y0=min(ay, by), x1=max(ax, bx), y1=max(ay, by))
-        wide, high = box.x1 - box.x0, box.y1 - box.y0
-        if drawn.type == pdfium.FPDF_PAGEOBJ_PATH:
+    for kind, edges in drawn(page, _NOT_TEXT):
+        x0, y0, x1, y1 = upright.box(*edges)
+        wide, high = x1 - x0, y1 - y0
+        if kind == pdfium.FPDF_PAGEOBJ_PATH:
             if high <= THIN and wide > high:
-                bars.append(Rule(start=box.x0, end=box.x1, at=(box.y0 + box.y1) / 2))
+                bars.append(Rule(start=x0, end=x1, at=(y0 + y1) / 2))
             elif wide <= THIN and high > 4:
-                verticals.append(Rule(start=box.y0, end=box.y1, at=(box.x0 + box.x1) / 2))
-        elif drawn.type != pdfium.FPDF_PAGEOBJ_TEXT and wide > 30 and high > 20 and not fills(wide, high):
-            pictures.append(box)
+                verticals.append(Rule(start=y0, end=y1, at=(x0 + x1) / 2))
+        elif wide > 30 and high > 20 and not (wide >= 0.95 * upright.width and high >= 0.95 * upright.height):
+            pictures.append(Box(x0=x0, y0=y0, x1=x1, y1=y1))
     return tuple(bars), tuple(verticals), tuple(pictures)

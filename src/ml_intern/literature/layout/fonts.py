@@ -52,7 +52,8 @@ def family(font: str) -> str:
 
 
 @lru_cache(MOST_FONTS)
-def _is_math(font: str) -> bool:
+def is_math(font: str) -> bool:
+    """Whether the name is one of a font for formulas; Computer Modern sets text, too."""
     return _MATH.search(font) is not None
 
 
@@ -71,7 +72,7 @@ class Fonts:
 
     def is_math(self, font: str) -> bool:
         """Whether formulas are set in it; the text fonts of Computer Modern are not, in a paper set in them."""
-        return _is_math(font) and not (_is_computer_modern(self.body) and _is_computer_modern(font))
+        return is_math(font) and not (_is_computer_modern(self.body) and _is_computer_modern(font))
 
     @property
     def size(self) -> float:

@@ -30,7 +30,7 @@ class _Covered:
 
 def with_latex(pieces: Sequence[Piece], formulas: Sequence[Formula]) -> list[Piece]:
     """Give the lines with LaTeX where it keeps their words; fragments that a formula took in are left out."""
-    if not formulas:
+    if not any("$" in formula.text for formula in formulas):
         return list(pieces)
     pieces = _joined(pieces, formulas)
     own = _assigned(pieces, formulas)
@@ -66,7 +66,8 @@ def _assigned(pieces: Sequence[Piece], formulas: Sequence[Formula]) -> dict[int,
     """Give each formula to the one line, by its identity, that it shares most height with."""
     own: dict[int, list[Formula]] = {}
     for formula in formulas:
-        lines = [piece for piece in pieces if _is_on(piece, formula)]
+        top, bottom = formula.y0, formula.y1
+        lines = [piece for piece in pieces if piece.y0 < bottom and piece.y1 > top and _is_on(piece, formula)]
         if lines:
             own.setdefault(id(max(lines, key=lambda piece: _common(piece, formula))), []).append(formula)
     return own
@@ -100,8 +101,6 @@ def _written(piece: Piece, formulas: Sequence[Formula]) -> _Covered | None:
 
 
 def _is_on(piece: Piece, formula: Formula) -> bool:
-    if piece.y0 >= formula.y1 or formula.y0 >= piece.y1:
-        return False
     common = min(piece.y1, formula.y1) - max(piece.y0, formula.y0)
     if common <= 0.4 * min(piece.y1 - piece.y0, max(formula.y1 - formula.y0, 1)):
         return False

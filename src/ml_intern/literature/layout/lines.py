@@ -51,12 +51,11 @@ class _Line:
 
     def takes(self, word: Word) -> bool:
         """Whether `word` stands at the same height, and not where another one does."""
-        if word.y0 >= self.y1 or self.y0 >= word.y1:
-            return False
         common = min(word.y1, self.y1) - max(word.y0, self.y0)
         if common <= 0.45 * min(word.y1 - word.y0, self.y1 - self.y0):
             return False
-        return not any(self._excludes(other, word) for other in self.words)
+        left, right = word.x0, word.x1
+        return not any(o.x1 > left and o.x0 < right and self._excludes(o, word) for o in self.words)
 
     def _excludes(self, other: Word, word: Word) -> bool:
         """Whether two words cannot be of one line: one over the other, but for roots, and for raised over lowered."""
@@ -83,7 +82,9 @@ def pieces(words: Sequence[Word], gutter: float | None) -> list[Piece]:
     """Give the pieces of all lines, from top to bottom and left to right; `gutter` parts two columns."""
     lines: list[_Line] = []
     for word in sorted(words, key=lambda word: (word.base, word.x0)):
-        fitting = [line for line in reversed(lines[-LOOK_BACK:]) if line.takes(word)]
+        top, bottom = word.y0, word.y1
+        near = [line for line in lines[-LOOK_BACK:] if line.y0 < bottom and line.y1 > top]
+        fitting = [line for line in reversed(near) if line.takes(word)]
         if fitting:
             min(fitting, key=lambda line: line.is_beyond(word, gutter)).add(word)
         else:
@@ -106,34 +107,32 @@ def _is_parted(part: Sequence[Word], word: Word, right: float, gutter: float | N
     gap = word.x0 - right
     if gutter is not None and right <= gutter + 3 and word.x0 >= gutter - 3 and gap > 4.5:
         return True
-    # the number of a heading, and the label of a caption, stand further from what follows than words do
-    if _NUMBER.fullmatch(" ".join(w.text for w in part)) and gap < 3.2 * word.size:
+    if gap <= max(1.15 * max(word.size, part[-1].size), 8.5):
         return False
-    return gap > max(1.15 * max(word.size, part[-1].size), 8.5)
+    # the number of a heading, and the label of a caption, stand further from what follows than words do
+    return gap >= 3.2 * word.size or _NUMBER.fullmatch(" ".join(w.text for w in part)) is None
 
 
 def piece_of(words: Sequence[Word]) -> Piece:
     """Make a piece of words that stand from left to right."""
-    letters = sum(len(word.text) for word in words)
+    lengths = [len(word.text) for word in words]
+    letters = sum(lengths)
     size = _size(words, letters)
-    core = [word for word in words if abs(word.size - size) < 0.6] or list(words)
-    base = sorted(word.base for word in core)[len(core) // 2]
-
-    def share(chosen: Sequence[Word]) -> float:
-        return sum(len(word.text) for word in chosen) / letters
-
+    core = [word.base for word in words if abs(word.size - size) < 0.6] or [word.base for word in words]
+    base = sorted(core)[len(core) // 2]
+    lefts, rights = [word.x0 for word in words], [word.x1 for word in words]
     return Piece(
         words=tuple(words),
         text=scripted(words, base, size),
-        plain=" ".join(word.text for word in words),
-        x0=min(word.x0 for word in words),
-        x1=max(word.x1 for word in words),
+        plain=" ".join([word.text for word in words]),
+        x0=min(lefts),
+        x1=max(rights),
         y0=base - ASCENT * size,
         y1=base + DESCENT * size,
         base=base,
         size=size,
-        bold=share([word for word in words if word.is_bold]),
-        math=share([word for word in words if word.is_math]),
+        bold=sum(length for word, length in zip(words, lengths, strict=True) if word.is_bold) / letters,
+        math=sum(length for word, length in zip(words, lengths, strict=True) if word.is_math) / letters,
     )
 
 

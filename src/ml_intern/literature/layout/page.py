@@ -84,6 +84,8 @@ class Word:
 
 def word_of(runs: Sequence[Run], fonts: Fonts) -> Word:
     """Put runs together; the font is the one most of the characters have."""
+    if len(runs) == 1:
+        return _word_of_one(runs[0], fonts)
     largest = max(runs, key=lambda run: run.size)
     letters = Counter[str]()
     for run in runs:
@@ -101,4 +103,21 @@ def word_of(runs: Sequence[Run], fonts: Fonts) -> Word:
         font=font,
         is_bold=is_bold(font),
         is_math=all(fonts.is_math(run.font) for run in runs),
+    )
+
+
+def _word_of_one(run: Run, fonts: Fonts) -> Word:
+    """Give what most words are, without looking for the largest."""
+    return Word(
+        runs=(run,),
+        text=run.text,
+        x0=run.x0,
+        x1=run.x1,
+        y0=run.base - ASCENT * run.size,
+        y1=run.base + DESCENT * run.size,
+        size=run.size,
+        base=run.base,
+        font=run.font,
+        is_bold=is_bold(run.font),
+        is_math=fonts.is_math(run.font),
     )

@@ -14,9 +14,12 @@ Formulas: TypeAlias = Mapping[int, Sequence[Formula]]
 """By the number of the page, from 1."""
 
 
-def formulas(pdf: bytes) -> Formulas:
-    """Give the text of each page, `$…$` around formulas, piece by piece."""
+def formulas(pdf: bytes, pages: Sequence[int]) -> Formulas:
+    """Give the text of some pages, `$…$` around formulas, piece by piece."""
+    if not pages:
+        return {}
     reader = LiteParse(
+        target_pages=",".join(map(str, pages)),
         ocr_enabled=False,
         quiet=True,
         extract_text_metadata=False,
