@@ -12,8 +12,8 @@ from pathlib import Path
 from ml_intern.core.sandbox import Availability, SandboxSpec
 from ml_intern.sandboxes import engine, layout, namespaces, probing
 from ml_intern.sandboxes.holder import Order, command
-from ml_intern.sandboxes.launcher import DESCRIPTORS, DEVICES, HIDDEN, Bind, Plan
 from ml_intern.sandboxes.local import LocalBackend
+from ml_intern.sandboxes.walls import DESCRIPTORS, DEVICES, HIDDEN, Bind, Plan
 
 
 class BubblewrapBackend(LocalBackend):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_intern.core.sandbox import Limits
-from ml_intern.sandboxes.launcher import Bind, Plan
+from ml_intern.sandboxes.walls import Bind, Plan
 
 ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "ml-intern."

@@ -13,9 +13,9 @@ from ml_intern.core.errors import SandboxError
 from ml_intern.core.sandbox import Availability, Mount, SandboxSpec
 from ml_intern.sandboxes import groups, layout, probing
 from ml_intern.sandboxes.environment import find_environment
-from ml_intern.sandboxes.launcher import Bind, Plan
 from ml_intern.sandboxes.local import LocalBackend
 from ml_intern.sandboxes.ownership import check_readable, give_to
+from ml_intern.sandboxes.walls import Bind, Plan
 
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib64")

@@ -14,7 +14,7 @@ _TEXT = 4096
 _TRACE = 20_000
 _FRAMES = 20
 _NO_INPUT = "EOFError: EOF when reading a line"
-_OWN = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - as in worker.py
+_OWN = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - as in _worker_cells.py
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, _OWN})
 
 

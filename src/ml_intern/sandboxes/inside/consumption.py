@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
-from processes import others
+from processes import content, others
 
 _MEMORY_FOLDERS = ("/tmp", "/dev/shm")
 
@@ -119,7 +118,7 @@ def _fields(path: str, names: Sequence[str]) -> dict[str, int]:
     """Read fields that are given in kB, as bytes; none where the process ended or may not be looked into."""
     found: dict[str, int] = {}
     try:
-        lines = Path(path).read_bytes().splitlines()
+        lines = content(path).splitlines()
     except OSError:
         return found
     for line in lines:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import resource
 import struct
 
@@ -77,7 +76,7 @@ def confine() -> None:
         OSError: the kernel or the processor is not supported.
     """
     _call("no_new_privs", _NO_NEW_PRIVS, 1)
-    install(program(platform.machine()))
+    install(program(os.uname().machine))
     set_dumpable(False)
 
 
