@@ -3,7 +3,8 @@
     SANDBOX_PYTHON benchmarks/watch_cost.py
 
 Runs with the sandbox's Python, outside a sandbox. Bursts with and without the watch would differ by less than they
-vary, so the watch's own clock is read. Prints a line for each network.
+vary, so the watch's own clock is read. Prints a line for each network: the first steps, each of which the watch sees as
+a whole, and those after them.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import time
 from pathlib import Path
 
 GUARD = Path(__file__).parent.parent / "src/ml_intern/verification/probes/guard"
-NETWORKS = {"small": (128, 6, 16, 60), "middle": (192, 6, 64, 20)}
-"""Width, blocks, batch size, steps."""
+NETWORKS = {"small": (128, 6, 16, 200), "middle": (192, 6, 64, 40)}
+"""Width, blocks, batch size, steps after the first."""
+FIRST = 100
+"""Steps that the watch sees as a whole, each of them (`THOROUGH` of the guard's `courses.py`)."""
 WARM_UP = 5
-"""Steps before it counts: the first copy of the state is made there."""
+"""Steps of these before it counts: the first copy of the state is made there."""
 
 
 def main() -> None:
@@ -34,22 +37,23 @@ def main() -> None:
         layer = nn.TransformerEncoderLayer(width, 4, 4 * width, batch_first=True)
         network = nn.Sequential(nn.Linear(48, width), nn.TransformerEncoder(layer, blocks), nn.Linear(width, 10))
         watches[0].roots = lambda optimizer, network=network: [network]
-        before, began = 0.0, time.thread_time()
+        marks = [(0.0, 0.0)] * 3
         optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-        for number in range(steps + WARM_UP):
-            if number == WARM_UP:
-                before, began = watches[0].cost, time.thread_time()
+        for number in range(FIRST + steps + 1):
+            if number in {WARM_UP, FIRST, FIRST + steps}:
+                marks[(WARM_UP, FIRST, FIRST + steps).index(number)] = (time.thread_time(), watches[0].cost)
             loss = network(torch.randn(batch, 64, 48)).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        whole, own = time.thread_time() - began, watches[0].cost - before
         size = sum(p.numel() for p in network.parameters())
-        share = 100 * own / (whole - own)
-        print(
-            f"{name}: {size:,} parameters, batch {batch}: {1e3 * own / steps:.2f} ms of "
-            f"{1e3 * whole / steps:.0f} ms a step, {share:.2f} %"
-        )
+        first, later = (_cost(*marks[place : place + 2]) for place in range(2))
+        print(f"{name}: {size:,} parameters, batch {batch}: first {FIRST} steps {first}, later {later}")
+
+
+def _cost(before: tuple[float, float], after: tuple[float, float]) -> str:
+    whole, own = (late - early for early, late in zip(before, after, strict=True))
+    return f"{100 * own / (whole - own):.2f} %"
 
 
 if __name__ == "__main__":

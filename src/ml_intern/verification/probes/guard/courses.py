@@ -12,8 +12,8 @@ NAMES = ("step", "seconds", "samples", "learning_rate", "loss", "gradient_norm")
 """What a reading holds, in this order; None where a number is not known. A tuple, for one is made at every step."""
 THOROUGH = 100
 """Steps at the beginning each of which is seen as a whole."""
-SHARE = 0.007
-"""Part of the time that looks at whole steps may take after that; steps longer than some 10 ms are seen all."""
+SHARE = 0.005
+"""Part of the time that looks at whole steps may take after that; the longest are seen all."""
 COUNTS = {"step", "samples"}
 
 
