@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -222,6 +223,31 @@ class JobTests(SandboxTests):
         assert result.output.endswith("99999\n")
         assert len(result.output) < 1000 + 8192 + 100
         assert (order.directory / "events.jsonl").stat().st_size < 40_000
+
+    def test_a_held_job_runs_until_it_reads_its_input_and_gets_all_of_it(
+        self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
+    ) -> None:
+        code = "import sys\nopen('/workspace/ready', 'x').close()\nprint(len(sys.stdin.buffer.read()))"
+        started = backend.start(spec, replace(job(code), held=True))
+        while not (self.workspace / "ready").exists():
+            time.sleep(0.01)
+
+        started.hand(b"x" * 3_000_000)  # more than a pipe holds
+
+        assert finish(started).output == "3000000\n"
+
+    def test_a_held_job_ends_with_its_starter_and_is_begun_again_by_the_next(
+        self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
+    ) -> None:
+        order = replace(job("import sys\nprint(sys.stdin.read())"), held=True)
+        process = self.start_process(f"backend.start({spec!r}, {order!r})\nprint('started')")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+        again = backend.start(spec, order)
+        again.hand(b"second")
+
+        assert finish(again).output == "second\n"
 
     def test_forged_events_of_a_job_are_output_and_nothing_else(
         self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]

@@ -101,3 +101,78 @@ def test_a_finished_job_leaves_no_zombie(tmp_path: Path) -> None:
 
     with pytest.raises(ChildProcessError):
         os.waitpid(int((tmp_path / "job" / "pid").read_text("ascii")), os.WNOHANG)
+
+
+HELD = f"echo '{STARTED}'; read go || exit 3; cat $CONTROL/stdin; echo '{EXIT}'"
+"""Does what a supervisor does with a held job: the end of its input without a line means that its starter is gone."""
+
+
+def hold(directory: Path, script: str = HELD) -> DetachedJob:
+    job = JobSpec(directory=directory, argv=("python", "-c", "1"), held=True)
+    return begin(job, shell(script), backend="shell", end=lambda pid: None)
+
+
+def test_a_held_job_goes_on_once_it_is_handed_its_input_and_keeps_the_first(tmp_path: Path) -> None:
+    job = hold(tmp_path / "job")
+    handed_before = (tmp_path / "job" / "control" / "stdin").exists()
+
+    job.hand(b"")
+    job.hand(b"other")
+
+    assert (handed_before, finish(job)) == (False, DONE)
+    assert (tmp_path / "job" / "control" / "stdin").read_bytes() == b""
+
+
+def test_a_held_job_that_was_handed_its_input_is_attached_to_and_never_begun_again(tmp_path: Path) -> None:
+    hold(tmp_path / "job").hand(b"")
+
+    again = hold(tmp_path / "job", f"touch {tmp_path}/twice")
+
+    again.hand(b"other")
+    assert finish(again) == DONE
+    assert not (tmp_path / "twice").exists()
+
+
+def test_a_held_job_that_nobody_needs_ends_at_once_and_is_as_if_it_had_never_been_started(tmp_path: Path) -> None:
+    unneeded = hold(tmp_path / "job")
+    unneeded.stop("not needed")
+    ended = finish(unneeded)
+
+    again = hold(tmp_path / "job")
+    again.hand(b"")
+
+    assert (ended, finish(again)) == (LOST, DONE)
+
+
+def test_a_held_job_ends_with_a_starter_that_dies_before_and_is_started_anew(tmp_path: Path) -> None:
+    starter = os.fork()
+    if starter == 0:
+        hold(tmp_path / "job")
+        os._exit(0)
+    os.waitpid(starter, 0)
+
+    again = hold(tmp_path / "job")
+    again.hand(b"")
+
+    assert finish(again) == DONE
+
+
+def test_jobs_that_are_started_at_the_same_time_hold_no_lock_of_each_other(tmp_path: Path) -> None:
+    lasting = start(tmp_path / "lasting", f"echo '{STARTED}'; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done")
+    short = start(tmp_path / "short", f"echo '{STARTED}'; echo '{EXIT}'")
+
+    assert finish(short) == DONE
+    assert not short.lives()
+    (tmp_path / "go").touch()
+    assert finish(lasting) == LOST
+
+
+def test_nobody_waits_for_an_engine_that_takes_its_time_after_the_exit(tmp_path: Path) -> None:
+    script = f"echo '{STARTED}'; echo '{EXIT}'; while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    job = JobSpec(directory=tmp_path / "job", argv=("python",))
+    started = begin(job, shell(script), backend="shell", end=lambda pid: None, lingers=True)
+
+    ended = finish(started)
+
+    assert (ended, started.lives()) == (DONE, True)
+    (tmp_path / "go").touch()

@@ -166,6 +166,21 @@ def test_selection_is_asked_and_counted_and_final_is_scored_once(bench: Bench) -
     assert "has now met 2 candidates" in second.text
 
 
+def test_sandboxes_that_got_ready_beside_the_training_serve_one_evaluation(bench: Bench) -> None:
+    bench.train(seed=0)
+    ahead = next((bench.paths.root / "calls").glob("*/ahead"))
+    asked = [(ahead / worker / "control" / "stdin").exists() for worker in ("predict", "score", "recheck")]
+
+    scored = bench.call("evaluate")
+
+    assert asked == [False] * 3
+    assert scored.ok, scored.text
+    assert all((ahead / worker / "control" / "stdin").exists() for worker in ("predict", "score", "recheck"))
+    assert isinstance(scored.facts[0], Evaluated)
+    assert scored.facts[0].self_test_digest
+    assert not (ahead / "bundle").exists()
+
+
 def test_a_bundle_that_fails_on_final_tells_nothing_and_counts_and_is_not_tried_again(bench: Bench) -> None:
     telling = NETWORK.replace(
         "    return network(", "    if abs(rows[0]['a'] * 1000 % 1) < 2:\n        LIMIT\n    return network("

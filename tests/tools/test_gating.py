@@ -150,6 +150,30 @@ def test_a_script_that_fails_at_its_end_is_stopped_before_it_trains(bench: Bench
     assert [type(found) for found in again.facts] == [Trained]
 
 
+@pytest.mark.parametrize(
+    ("beginning", "is_ready"),
+    [
+        ("", True),
+        ("import os; os.environ['OMP_NUM_THREADS'] = '1'\n", False),
+        ("import sacrebleu; assert sacrebleu.OWN\n", False),
+    ],
+    ids=["as most are", "sets what torch reads at its import", "has a module of an installed one's name"],
+)
+def test_a_training_stands_by_with_torch_while_its_script_is_smoked(
+    bench: Bench, beginning: str, is_ready: bool
+) -> None:
+    bench.check(RIGHT, task="lm", causal=True)
+    bench.call("write_file", path="sacrebleu.py", content="OWN = True")
+    told = "import sys; print('ready:', 'torch' in sys.modules)\n"
+    bench.call("write_file", path="train.py", content=beginning + told + SCRIPT.replace("AT_THE_END", "pass"))
+
+    trained = bench.call("train", script="train.py", network="network.py")
+
+    assert trained.ok, trained.text
+    log = (bench.paths.call(trained.facts[0].call_id) / "output.log").read_text("utf-8")  # type: ignore[union-attr]
+    assert f"ready: {is_ready}" in log
+
+
 def test_a_waiver_needs_a_known_check_and_a_reason(bench: Bench) -> None:
     unknown = bench.call("waive", check="beauty", reason="none")
     silent = bench.call("waive", check="causality", reason=" ")

@@ -38,6 +38,9 @@ class Ended:
         del on_event, cancelled
         return self._result
 
+    def hand(self, stdin: bytes) -> None:
+        del stdin
+
     def stop(self, reason: str) -> None:
         del reason
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
+WITHOUT_WALLS = "none"
+"""Name of the backend whose jobs are plain processes."""
+
 Stream: TypeAlias = Literal["stdout", "stderr"]
 GPU: TypeAlias = Literal["none", "auto", "required"]
 
@@ -130,6 +133,8 @@ class JobSpec:
     claim. Starting the same directory again attaches to what runs or ran there; nothing is started twice.
     `argv[0]` is looked up inside; use `python` for the sandbox's interpreter. `timeout` in seconds of wall-clock.
     `observed` are files, as the inside names them, whose openings and reads the kernel counts while it runs.
+    `held`: its standard input comes later, by `Job.hand`. It runs until it reads that, so that its libraries are there
+    by then; its time begins when it is handed over, and until then it ends with whoever started it.
     """
 
     directory: Path
@@ -137,6 +142,7 @@ class JobSpec:
     stdin: bytes = b""
     timeout: float = 3600.0
     observed: tuple[str, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +204,15 @@ class Job(Protocol):
         """
         ...
 
+    def hand(self, stdin: bytes) -> None:
+        """Give a held job its standard input; what it was handed first counts, also where it was attached to since."""
+        ...
+
     def stop(self, reason: str) -> None:
-        """Ask it to end now; it is interrupted first and killed after a grace of 3 s. Safe to call twice."""
+        """Ask it to end now; it is interrupted first and killed after a grace of 3 s. Safe to call twice.
+
+        A held job that was handed nothing ends at once.
+        """
         ...
 
 
@@ -248,3 +261,8 @@ class SandboxBackend(Protocol):
     def reap(self, is_alive: Callable[[str], bool]) -> Sequence[str]:
         """Remove what sessions of dead agents left; returns the runs cleaned. Jobs of resumable runs stay."""
         ...
+
+
+def has_walls(backend: SandboxBackend) -> bool:
+    """Tell whether sandboxes that run at the same time cannot see each other: else they run one after the other."""
+    return backend.name != WITHOUT_WALLS

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_intern.core.errors import SandboxError, ToolError
 from ml_intern.core.neutral import one_line
-from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
+from ml_intern.core.sandbox import Job, JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
 
 WORKERS = Path(__file__).parent / "workers"
 INSIDE = "/opt/ml-intern/data"
@@ -50,7 +50,26 @@ class Desk:
             ToolError: the data cannot be read as asked.
             SandboxError: the sandbox or the worker failed.
         """
-        directory, scratch = self.directory / worker, self.directory / "scratch"
+        return self.hear(self.start(worker, mounts, timeout=timeout), request, form, timeout=timeout)
+
+    def hear(self, worker: Job, request: Mapping[str, object], form: TypeAdapter[Report], *, timeout: float) -> Report:
+        """Hand `request` to a worker that `start` gave, and read its report; raises as `ask`."""
+        worker.hand(json.dumps(request).encode())
+        ended = worker.wait(on_event=_unseen, cancelled=self.cancelled)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return _read(ended, form, timeout)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.directory / "scratch"
+
+    def start(self, worker: str, mounts: tuple[Mount, ...], *, timeout: float) -> Job:
+        """Start a worker, which loads its libraries and waits for its request.
+
+        Raises:
+            SandboxError: it cannot start.
+        """
+        directory, scratch = self.directory / worker, self._scratch
         for folder in (directory, scratch):
             folder.mkdir(parents=True, exist_ok=True)
         own = (Mount(source=WORKERS, target=INSIDE), Mount(source=scratch, target=SCRATCH, writable=True))
@@ -62,10 +81,7 @@ class Desk:
             shows_bundled_data=True,
         )
         argv = ("python", "-I", f"{INSIDE}/{worker}.py")
-        job = JobSpec(directory=directory, argv=argv, stdin=json.dumps(request).encode(), timeout=timeout)
-        ended = self.backend.start(spec, job).wait(on_event=_unseen, cancelled=self.cancelled)
-        shutil.rmtree(scratch, ignore_errors=True)
-        return _read(ended, form, timeout)
+        return self.backend.start(spec, JobSpec(directory=directory, argv=argv, timeout=timeout, held=True))
 
 
 def _read(ended: JobResult, form: TypeAdapter[Report], timeout: float) -> Report:

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from ml_intern.core.facts import Finding, Trained
 from ml_intern.core.neutral import one_line
-from ml_intern.core.sandbox import Mount
+from ml_intern.core.sandbox import Job, Mount
 from ml_intern.data.jobs import Desk
 
 TIMEOUT = 600.0
@@ -39,8 +39,26 @@ class Met:
 _FORM = TypeAdapter(Met)
 
 
-def recheck(desk: Desk, trained: Trained, *, visible: Path, hidden: Path, source: Path) -> Met:
+def stand_by(desk: Desk, *, visible: Path, hidden: Path, source: Path) -> Job:
+    """Start the worker ahead; the arguments are those of `recheck`.
+
+    Raises:
+        SandboxError: it cannot start.
+    """
+    mounts = (
+        Mount(source=hidden / "inputs", target="/final"),
+        Mount(source=visible, target="/read"),
+        Mount(source=source, target="/sources"),
+    )
+    return desk.start("recheck", mounts, timeout=TIMEOUT)
+
+
+def recheck(
+    desk: Desk, trained: Trained, *, visible: Path, hidden: Path, source: Path, worker: Job | None = None
+) -> Met:
     """Let a worker compare the hidden final inputs with the files that `trained` read and the sources it ran.
+
+    `worker` is what `stand_by` gave for the same arguments, used once.
 
     Raises:
         ToolError: the files cannot be read.
@@ -51,12 +69,8 @@ def recheck(desk: Desk, trained: Trained, *, visible: Path, hidden: Path, source
         "read": [f"/read/{name}" for name in files_read(trained, visible)],
         "sources": "/sources",
     }
-    mounts = (
-        Mount(source=hidden / "inputs", target="/final"),
-        Mount(source=visible, target="/read"),
-        Mount(source=source, target="/sources"),
-    )
-    return desk.ask("recheck", request, mounts, _FORM, timeout=TIMEOUT)
+    worker = worker or stand_by(desk, visible=visible, hidden=hidden, source=source)
+    return desk.hear(worker, request, _FORM, timeout=TIMEOUT)
 
 
 def files_read(trained: Trained, visible: Path) -> list[str]:

@@ -40,6 +40,8 @@ class Container:
     user: str
     labels: Mapping[str, str]
     control: Path | None = None
+    held: bool = False
+    """Whether a job listens on its standard input, as a session does."""
     gpu: tuple[str, ...] = ()
     """How this engine gives a GPU away; see `gpus`."""
     runtime: str | None = None
@@ -105,12 +107,12 @@ class DockerBackend:
 
         def launch(control: Path) -> jobs.Launch:
             labels = {"directory": directory}
-            argv = self._command(spec, name=name, mode="job", control=control, labels=labels)
+            argv = self._command(spec, name=name, mode="job", control=control, labels=labels, held=job.held)
             if self._engine == "podman":  # its monitor would inherit the lock and outlive the command
                 argv = _held(argv)
             return jobs.Launch(argv=argv, environment=engines.environment())
 
-        return jobs.begin(job, launch, backend=self.name, end=lambda _: self.remove(name))
+        return jobs.begin(job, launch, backend=self.name, end=lambda _: self.remove(name), lingers=True)
 
     def reap(self, is_alive: Callable[[str], bool]) -> Sequence[str]:
         """Remove sessions of dead runs, and jobs that nobody follows any more; gives their runs."""
@@ -140,7 +142,14 @@ class DockerBackend:
         return Found(name=name, run=run, mode=mode, directory=Path(directory))
 
     def _command(
-        self, spec: SandboxSpec, *, name: str, mode: layout.Mode, control: Path | None, labels: Mapping[str, str]
+        self,
+        spec: SandboxSpec,
+        *,
+        name: str,
+        mode: layout.Mode,
+        control: Path | None,
+        labels: Mapping[str, str],
+        held: bool = False,
     ) -> Sequence[str]:
         is_root = os.getuid() == 0
         user, group = (layout.USER, layout.USER) if is_root else (os.getuid(), os.getgid())
@@ -149,6 +158,7 @@ class DockerBackend:
             image=self._image,
             name=name,
             mode=mode,
+            held=held,
             user=f"{user}:{group}",
             labels={"run": spec.run, "mode": mode, **labels},
             control=control,
@@ -279,7 +289,7 @@ def arguments(container: Container, spec: SandboxSpec) -> tuple[str, ...]:
 
 
 def _optional(container: Container, spec: SandboxSpec) -> tuple[str, ...]:
-    interactive = ("--interactive",) if container.mode == "session" else ()
+    interactive = ("--interactive",) if container.mode == "session" or container.held else ()
     processors = ("--cpus", f"{spec.limits.cpus:g}") if spec.limits.cpus is not None else ()
     runtime = ("--runtime", container.runtime) if container.runtime is not None else ()
     # SELinux would forbid every mount that is not relabelled, and relabelling changes the person's files

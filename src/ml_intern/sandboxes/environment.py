@@ -12,13 +12,14 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ml_intern.core.errors import SandboxError
+from ml_intern.sandboxes import bytecode
 from ml_intern.sandboxes import engine as engines
 from ml_intern.sandboxes import wheelhouse as wheels
 
@@ -48,6 +49,7 @@ class _Request:
     index_url: str | None
     cuda: str | None
     indexer: Path
+    programs: Sequence[Path]
     say: Say
 
 
@@ -60,6 +62,7 @@ def build(
     wheelhouse: Path | None = None,
     index_url: str | None = None,
     cuda: str | None = None,
+    programs: Sequence[Path] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Make what the sandbox needs, unless it is there; give the image's tag, or the environment's path.
@@ -72,6 +75,7 @@ def build(
         wheelhouse: folder with all wheels; then nothing is downloaded.
         index_url: package index that has PyTorch.
         cuda: PyTorch for CUDA `12` or `13` instead of the much smaller one for the CPU.
+        programs: folders of what runs inside, to be compiled for it.
         say: told what happens.
 
     Raises:
@@ -84,14 +88,29 @@ def build(
         index_url=index_url,
         cuda=cuda,
         indexer=indexer,
+        programs=programs,
         say=say,
     )
     engine = _engine() if kind != "venv" else None
     if engine is not None:
-        return _build_image(request, engine)
+        tag = _build_image(request, engine)
+        _compile(request, lambda: bytecode.compile_in(engine, tag, request.programs))
+        return tag
     if kind == "docker":
         raise SandboxError("neither Docker nor Podman answers; start one, or build an environment with --venv")
-    return str(_build_environment(request))
+    place = _build_environment(request)
+    _compile(request, lambda: bytecode.compile_by(place / "bin" / "python", request.programs))
+    return str(place)
+
+
+def _compile(request: _Request, make: Callable[[], None]) -> None:
+    """Compile our own programs for what was built; without it all works, only each job takes longer."""
+    if not request.programs:
+        return
+    try:
+        make()
+    except SandboxError as error:
+        request.say(f"our own programs could not be compiled, so that each job does it: {error}")
 
 
 def find_image(engine: str = "docker") -> str | None:

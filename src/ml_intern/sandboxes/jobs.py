@@ -3,13 +3,17 @@
 The folder of a job holds
 
     claim.json    who started what; locked by the detached process for as long as it lives
-    control/      what the inside may read: the order, its standard input, a request to stop
+    control/      what the inside may read: the order, its standard input, a request to stop; of a held job the input
+                  comes later
     events.jsonl  what the supervisor says; the only source of a result
     output.log    what the program printed, and the engine's own errors
 
 The claim appears by a link that fails where one exists (as O_EXCL does), already locked, so nobody sees it unlocked
 while its process is being started. The lock belongs to the open file, which the detached process inherits: it ends
 with that process, also through `kill -9` and power loss, and no process id is ever mistaken for another.
+
+A held job hangs on a pipe of its starter until it is handed its input: it ends with a starter that dies before, and is
+then as if it had never been started.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import contextlib
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +32,8 @@ from typing import IO, cast
 from ml_intern.core.errors import SandboxError
 from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Observed, Printed, Reported
 
-_POLL = 0.1
+_POLL, _SHORTEST, _SHARE = 0.1, 0.005, 0.02
+"""Seconds between two looks at the events at most and at least; between, this share of the time since the start."""
 _PATIENCE = 60.0
 """Seconds until a detached process must have started the program."""
 _LAST_RESORT = 15.0
@@ -43,7 +49,12 @@ class Launch:
 
 
 def begin(
-    job: JobSpec, launch: Callable[[Path], Launch], *, backend: str, end: Callable[[int | None], None]
+    job: JobSpec,
+    launch: Callable[[Path], Launch],
+    *,
+    backend: str,
+    end: Callable[[int | None], None],
+    lingers: bool = False,
 ) -> DetachedJob:
     """Start `job` by what `launch` gives for its control folder, or attach where it was started before.
 
@@ -52,11 +63,15 @@ def begin(
         launch: gives the command to start.
         backend: noted in the claim.
         end: ends a sandbox from outside, given the process id of the detached process while that lives.
+        lingers: whether the detached process takes its time after the exit, as an engine does to remove a container,
+            and nobody needs to wait for that.
 
     Raises:
         SandboxError: it cannot start.
     """
     control, claim = job.directory / "control", job.directory / "claim.json"
+    if job.held:
+        _forget_unused(job.directory, end)
     if claim.exists():
         return DetachedJob(job.directory, end)
     control.mkdir(parents=True, exist_ok=True)
@@ -64,20 +79,63 @@ def begin(
     lock = _claim(claim, {"backend": backend, "argv": list(job.argv)})
     if lock is None:
         return DetachedJob(job.directory, end)
+    source, pipe = os.pipe() if job.held else (None, None)
     try:
         _write_order(job)
-        pid = _detach(started, job.directory, lock)
+        pid = _detach(started, job.directory, lock, source)
+    except BaseException:
+        _close(pipe)
+        raise
     finally:
         os.close(lock)
-    handle = DetachedJob(job.directory, end, pid)
+        _close(source)
+    handle = DetachedJob(job.directory, end, _Child(pid=pid, pipe=pipe, lingers=lingers))
     handle.await_start()
     return handle
+
+
+@dataclass(slots=True, kw_only=True)
+class _Child:
+    """The detached process of a job that was started here. `pipe` is what it hangs on while it is held."""
+
+    pid: int
+    pipe: int | None
+    lingers: bool
+
+    def let_go(self) -> None:
+        """Close the pipe; safe to call twice."""
+        pipe, self.pipe = self.pipe, None
+        _close(pipe)
+
+    def bury_later(self) -> None:
+        """Leave no zombie, and wait for nothing."""
+        threading.Thread(target=_bury, args=(self.pid, 0), daemon=True).start()
+
+
+def _bury(pid: int, options: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # somebody else did
+        os.waitpid(pid, options)
+
+
+def _close(descriptor: int | None) -> None:
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _forget_unused(directory: Path, end: Callable[[int | None], None]) -> None:
+    """Withdraw the claim of a held job whose starter died before it handed it anything."""
+    if (directory / "claim.json").exists() and not (directory / "control" / "stdin").exists():
+        before = DetachedJob(directory, end)
+        before.bury()
+        if not before.lives():
+            end(None)
+            (directory / "claim.json").unlink(missing_ok=True)
 
 
 class DetachedJob:
     """Follows a job by its folder alone."""
 
-    def __init__(self, directory: Path, end: Callable[[int | None], None], child: int | None = None) -> None:
+    def __init__(self, directory: Path, end: Callable[[int | None], None], child: _Child | None = None) -> None:
         self._directory = directory
         self._end = end
         self._child = child
@@ -98,8 +156,11 @@ class DetachedJob:
         for last in self._events(cancelled):
             for event in _shown(last):
                 tell(event)
-        self._bury()
         is_known = last.get("event") == "exit"
+        if is_known and self._child is not None and self._child.lingers:
+            self._child.bury_later()
+        else:
+            self.bury()
         if not is_known:
             self._end(None)
         return JobResult(
@@ -111,8 +172,24 @@ class DetachedJob:
             observed=_observed(last.get("observed")),
         )
 
+    def hand(self, stdin: bytes) -> None:
+        """Write the input where the inside finds it, and let it begin; see `core.sandbox.Job`."""
+        target = self._directory / "control" / "stdin"
+        if not target.exists():
+            draft = self._directory / f"stdin.{os.getpid()}"
+            draft.write_bytes(stdin)
+            draft.chmod(0o644)
+            draft.replace(target)
+        if self._child is not None and self._child.pipe is not None:
+            with contextlib.suppress(BrokenPipeError):  # it ended meanwhile, as whoever waits for it learns
+                os.write(self._child.pipe, b"\n")
+            self._child.let_go()
+
     def stop(self, reason: str) -> None:
         """Leave a request that the supervisor reads; see `core.sandbox.Job`."""
+        if self._child is not None and self._child.pipe is not None:
+            self._child.let_go()
+            self._child.bury_later()  # nobody needs to wait for what was never begun
         target = self._directory / "control" / "stop"
         if not target.exists():
             draft = self._directory / f"stop.{os.getpid()}"
@@ -129,7 +206,7 @@ class DetachedJob:
         deadline = time.monotonic() + _PATIENCE
         events = self._directory / "events.jsonl"
         while not events.stat().st_size:
-            is_alive = self._is_alive()
+            is_alive = self.lives()
             if is_alive and time.monotonic() < deadline:
                 time.sleep(0.02)
             elif not events.stat().st_size:
@@ -137,7 +214,7 @@ class DetachedJob:
 
     def _withdraw(self, what: str) -> None:
         self._kill()
-        self._bury()
+        self.bury()
         said = (self._directory / "output.log").read_text("utf-8", "replace")[-2000:].strip()
         (self._directory / "claim.json").unlink()
         raise SandboxError(f"the sandbox {what}: {said or 'it said nothing'}")
@@ -145,10 +222,11 @@ class DetachedJob:
     def _events(self, cancelled: Callable[[], bool]) -> Iterator[Mapping[str, object]]:
         """Give all events up to the exit, or to the death of the process without one."""
         kill_at: float | None = None
+        began = time.monotonic()
         (self._directory / "events.jsonl").touch()  # its starter may be about to
         with (self._directory / "events.jsonl").open("rb") as file:
             while True:
-                is_alive = self._is_alive()  # asked before reading: what it wrote before its death is seen
+                is_alive = self.lives()  # asked before reading: what it wrote before its death is seen
                 for event in _lines(file):
                     yield event
                     if event.get("event") == "exit":
@@ -160,9 +238,9 @@ class DetachedJob:
                     kill_at = time.monotonic() + _LAST_RESORT
                 if kill_at is not None and time.monotonic() > kill_at:
                     self._kill()
-                time.sleep(_POLL)
+                time.sleep(min(_POLL, max(_SHORTEST, _SHARE * (time.monotonic() - began))))
 
-    def _is_alive(self) -> bool:
+    def lives(self) -> bool:
         """Tell whether the detached process holds its lock."""
         with (self._directory / "claim.json").open("rb") as file:
             try:
@@ -175,25 +253,26 @@ class DetachedJob:
         """End the sandbox from outside, where its supervisor does not."""
         pid = int((self._directory / "pid").read_text("ascii"))
         with contextlib.suppress(ProcessLookupError):
-            self._end(pid if self._is_alive() else None)
+            self._end(pid if self.lives() else None)
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
         """Wait until the detached process is gone, so that its mounts are free, and leave no zombie."""
         deadline = time.monotonic() + _LAST_RESORT
-        while self._is_alive() and time.monotonic() < deadline:
+        while self.lives() and time.monotonic() < deadline:
             time.sleep(0.01)
         if self._child is not None:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._child, os.WNOHANG)
+            self._child.let_go()
+            _bury(self._child.pid, os.WNOHANG)
 
 
 def _write_order(job: JobSpec) -> None:
     control = job.directory / "control"
     control.chmod(0o755)
     (control / "stop").unlink(missing_ok=True)
-    observed = {"observed": job.observed} if job.observed else {}
-    order = json.dumps({"argv": list(job.argv), "timeout": job.timeout, **observed}).encode()
-    for name, content in (("job.json", order), ("stdin", job.stdin)):
+    more: dict[str, object] = {"observed": job.observed} if job.observed else {}
+    more |= {"held": True} if job.held else {}
+    order = json.dumps({"argv": list(job.argv), "timeout": job.timeout, **more}).encode()
+    for name, content in (("job.json", order), *(() if job.held else (("stdin", job.stdin),))):
         (control / name).write_bytes(content)
         (control / name).chmod(0o644)
 
@@ -214,15 +293,17 @@ def _claim(path: Path, content: Mapping[str, object]) -> int | None:
     return descriptor
 
 
-def _detach(launch: Launch, directory: Path, lock: int) -> int:
-    """Start the process in a session of its own; it inherits `lock` and nothing else of the agent."""
+def _detach(launch: Launch, directory: Path, lock: int, source: int | None) -> int:
+    """Start the process in a session of its own; it inherits `lock`, `source` as its input, and nothing else."""
     appending = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    nothing = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        nothing if source is None else (os.POSIX_SPAWN_DUP2, source, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(directory / "events.jsonl"), appending, 0o644),
         (os.POSIX_SPAWN_OPEN, 2, str(directory / "output.log"), appending, 0o644),
+        # onto itself: inherited by this process alone, and not by what another thread starts at the same time
+        (os.POSIX_SPAWN_DUP2, lock, lock),
     ]
-    os.set_inheritable(lock, True)
     try:
         pid = os.posix_spawn(
             launch.argv[0], list(launch.argv), dict(launch.environment), file_actions=actions, setsid=True

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_intern.core.errors import ConfigError, SandboxError
-from ml_intern.core.sandbox import Availability, SandboxSpec
+from ml_intern.core.sandbox import WITHOUT_WALLS, Availability, SandboxSpec
 from ml_intern.sandboxes import layout, namespaces
 from ml_intern.sandboxes.linker import Order
 from ml_intern.sandboxes.local import LocalBackend
 
-NAME = "none"
+NAME = WITHOUT_WALLS
 WARNING = (
     "no sandbox: what a model writes runs as you, on this machine, and can read and change whatever you can; "
     "use this only on a machine that you would throw away"

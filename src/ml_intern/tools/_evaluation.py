@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -39,14 +40,18 @@ from ml_intern.tools._control import Controlled, run_control
 from ml_intern.tools._lineage import lineage
 from ml_intern.tools._own_metric import own_metric
 from ml_intern.tools._seeds import Repeated, repeat
+from ml_intern.tools._standing import Ahead, Standing
 from ml_intern.verification.registry import PROBES
 from ml_intern.verification.source import defaults, source_digest, source_files, workspace_name
 
 
 def evaluate_training(
-    context: ToolContext, training: str, part: custody.Part = "final", *, gpu: GPU, timeout: float
+    context: ToolContext, training: str, part: custody.Part = "final", *, gpu: GPU, timeout: float, ahead: Ahead
 ) -> Observation:
-    """Score the training named by its call id, or the newest, on a part whose labels the runtime holds."""
+    """Score the training named by its call id, or the newest, on a part whose labels the runtime holds.
+
+    `ahead` may have the sandboxes for it ready.
+    """
     trained = _trained(context, training)
     dataset = _dataset(context, trained)
     bundle = _bundle(context, trained, dataset)
@@ -60,27 +65,40 @@ def evaluate_training(
             if report.ok
             else custody.failed(context, candidate, part, report)
         )
-    with ThreadPoolExecutor(1) as beside:
-        met = beside.submit(_contamination, context, trained)
-        report = _score(context, dataset, context.paths.bundle, look=_look(context, trained))
+    standing = ahead.take(trained.call_id)
+    with ThreadPoolExecutor(1) as beside, standing or nullcontext():
+        met = beside.submit(_contamination, context, trained, standing)
+        report = _score(context, dataset, context.paths.bundle, look=_look(context, trained), standing=standing)
         contamination = met.result()
     if not report.ok:
         return custody.failed(context, candidate, part, report)
     return _on_final(context, candidate, report, contamination, gpu=gpu, timeout=timeout)
 
 
-def _contamination(context: ToolContext, trained: Trained) -> tuple[Finding, ...]:
+def _contamination(context: ToolContext, trained: Trained, standing: Standing | None) -> tuple[Finding, ...]:
     """Look for final rows in what the training read; what cannot be looked at is told."""
-    desk = Desk(
-        backend=context.sandboxes(),
-        run=context.run,
-        directory=context.paths.call(context.call_id) / "contamination",
-        cancelled=context.cancelled,
+    desk = (
+        standing.desk
+        if standing
+        else Desk(
+            backend=context.sandboxes(),
+            run=context.run,
+            directory=context.paths.call(context.call_id) / "contamination",
+            cancelled=context.cancelled,
+        )
     )
     paths = context.paths
     source = paths.call(trained.call_id) / "source"
     try:
-        return judge(recheck(desk, trained, visible=paths.visible_data, hidden=paths.hidden_data, source=source))
+        met = recheck(
+            desk,
+            trained,
+            visible=paths.visible_data,
+            hidden=paths.hidden_data,
+            source=source,
+            worker=standing.recheck if standing else None,
+        )
+        return judge(met)
     except ToolError as error:
         return (
             Finding(name="contamination_unchecked", detail=f"What was read was not checked: {error}", refuses=False),
@@ -238,13 +256,22 @@ def _look(context: ToolContext, trained: Trained) -> Look:
 
 
 def _score(
-    context: ToolContext, dataset: DatasetPrepared, bundle: Path, *, look: Look | None, part: custody.Part = "final"
+    context: ToolContext,
+    dataset: DatasetPrepared,
+    bundle: Path,
+    *,
+    look: Look | None,
+    part: custody.Part = "final",
+    standing: Standing | None = None,
 ) -> EvaluationReport:
     agreed = facts(context.records, ContractAgreed)
-    return evaluate(
+    directory = context.paths.call(context.call_id) / "evaluation"
+    if standing is not None:
+        standing.fill(bundle)
+    report = evaluate(
         context.sandboxes(),
         run=context.run,
-        directory=context.paths.call(context.call_id) / "evaluation",
+        directory=directory,
         bundle=bundle,
         hidden=custody.folder(context, part),
         dataset=custody.view(dataset, part),
@@ -253,7 +280,11 @@ def _score(
         look=look,
         own=own_metric(context.paths),
         explainer=PROBES if part == "selection" else None,
+        standing=standing.evaluation if standing else None,
     )
+    if standing is not None:
+        standing.hand_over(directory / "made")
+    return report
 
 
 def _own_digest(paths: RunPaths) -> str:

@@ -13,12 +13,15 @@ from ml_intern.verification.source import source_digest
 from ml_intern.verification.training import Order
 
 
-def smoke_first(context: ToolContext, order: Order) -> Observation:
-    """Smoke this exact script, network and imports once in a run; text where the whole training is refused."""
+def is_to_smoke(context: ToolContext, order: Order) -> bool:
+    """Tell whether this exact script, network and imports must be smoked: once in a run, unless a person waived it."""
     digest = source_digest(order.files)
     done = any(fact.script_digest == digest and not fact.problem for fact in facts(context.records, SmokeRun))
-    if done or SMOKE in waivers(context.records):
-        return Observation(text="")
+    return not done and SMOKE not in waivers(context.records)
+
+
+def smoke(context: ToolContext, order: Order) -> Observation:
+    """Smoke it; text where the whole training is refused."""
     fact, refusal = run_smoke(
         context.sandboxes(),
         order,

@@ -19,10 +19,10 @@ from ml_intern.tools._inspected import inspected, last_check
 from ml_intern.tools._order import training_order
 from ml_intern.tools._packages import install_packages
 from ml_intern.tools._session import PythonSession
-from ml_intern.tools._smoke import smoke_first
+from ml_intern.tools._standing import Ahead
+from ml_intern.tools._trained import trained
 from ml_intern.tools._unit_tests import judged_suite
 from ml_intern.tools._verified import list_verified
-from ml_intern.verification import training
 from ml_intern.verification.forward import JSON, ForwardRequest, InputSpec
 from ml_intern.verification.source import workspace_name
 from ml_intern.verification.training import OnDivergence
@@ -58,6 +58,7 @@ class PyTorchExecutor(Toolset):
         self._timeout = timeout
         self._recover: OnDivergence = recover
         self._session = PythonSession(self._gpu)
+        self._ahead = Ahead()
 
     @tool(effect="execute")
     def run_python(self, context: ToolContext, code: str, timeout: Seconds = 60.0) -> Observation:
@@ -75,7 +76,7 @@ class PyTorchExecutor(Toolset):
         What is there keeps its version. The session starts anew.
         """
         observation = install_packages(context, packages)
-        self._session.close()
+        self.close()
         return observation
 
     @tool(effect="execute", recovery="repeat")
@@ -187,20 +188,7 @@ class PyTorchExecutor(Toolset):
             context, script, network, hyperparameters or {}, gpu=self._gpu, timeout=limit, recover=recover
         )
         list_verified(context)
-        smoked = smoke_first(context, order)
-        if smoked.text:
-            return Observation(text=smoked.text, ok=False, facts=smoked.facts)
-        report = training.train(
-            context.sandboxes(),
-            order,
-            run=context.run,
-            paths=context.paths,
-            call_id=context.call_id,
-            live=context.live,
-            cancelled=context.cancelled,
-        )
-        found = (report.fact, *smoked.facts) if report.fact else smoked.facts
-        return Observation(text=report.text, ok=report.fact is not None, facts=found)
+        return trained(context, order, self._ahead)
 
     @tool(effect="execute", recovery="repeat", requires=("trained",))
     def evaluate(self, context: ToolContext, training: str = "", part: Part = "final") -> Observation:
@@ -210,11 +198,12 @@ class PyTorchExecutor(Toolset):
         /output/model.safetensors and calls predict. Choose with part="selection" (50 queries; says what predict did
         wrong): each candidate that meets the final part, once, is counted on the card.
         """
-        return evaluate_training(context, training, part, gpu=self._gpu, timeout=self._timeout)
+        return evaluate_training(context, training, part, gpu=self._gpu, timeout=self._timeout, ahead=self._ahead)
 
     def close(self) -> None:
-        """End the session; running trainings go on."""
+        """End the session and what stands by; running trainings go on."""
         self._session.close()
+        self._ahead.close()
 
 
 def _request(

@@ -116,7 +116,7 @@ def check_forward(
         ToolError: the request itself makes no sense; nothing was started.
         SandboxError: the sandbox cannot start.
     """
-    _refuse_nonsense(files, request)
+    refuse_nonsense(files, request)
     question = _question(request, sample)
     digest = source_digest(files)
     place = directory / hashlib.sha256(f"{digest} {question}".encode()).hexdigest()[:16]
@@ -135,7 +135,12 @@ def _with_traceback(directory: Path, report: ForwardReport) -> ForwardReport:
     return replace(report, text=_crop(report.text, _LIMIT - len(pointer)) + pointer)
 
 
-def _refuse_nonsense(files: Mapping[str, bytes], request: ForwardRequest) -> None:
+def refuse_nonsense(files: Mapping[str, bytes], request: ForwardRequest) -> None:
+    """Refuse what no sandbox needs to be started for.
+
+    Raises:
+        ToolError: the request itself makes no sense.
+    """
     parts = request.file.removesuffix(".py").split("/")
     shapes = [*(given.shape for given in request.inputs), request.output_shape]
     empty = next((given for given in request.inputs if given.dtype == "int64" and given.low >= given.high), None)

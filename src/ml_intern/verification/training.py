@@ -20,7 +20,7 @@ from ml_intern.core.live import Watcher
 from ml_intern.core.neutral import one_line
 from ml_intern.core.protocols import RunPaths
 from ml_intern.core.safetensors import WeightsFile, check_weights
-from ml_intern.core.sandbox import GPU, JobResult, JobSpec, Limits, Mount, SandboxBackend, SandboxSpec
+from ml_intern.core.sandbox import GPU, Job, JobResult, JobSpec, Limits, Mount, SandboxBackend, SandboxSpec
 from ml_intern.verification import witness
 from ml_intern.verification.asking import write_files
 from ml_intern.verification.condense import condense, explained
@@ -91,11 +91,46 @@ def train(
     call_id: str,
     live: Watcher,
     cancelled: Callable[[], bool] = lambda: False,
+    started: Job | None = None,
 ) -> TrainingReport:
     """Run the script to its end, or attach where this call was begun before, and judge what it left.
 
+    `started` is what `start` gave for the same call, held.
+
     Raises:
         SandboxError: the sandbox failed, whatever the script did.
+    """
+    started = started or start(backend, order, run=run, paths=paths, call_id=call_id)
+    started.hand(b"")
+    total = order.hyperparameters.get("steps")
+    total = total if isinstance(total, int) and total > 0 else None
+    seal = Seal(key_of(paths.call(call_id)))
+    probe = _weights_probe(backend, run=run, paths=paths, call_id=call_id)
+    with Recording(paths.call(call_id), call_id, live, total, seal) as seen:
+        result = started.wait(on_event=seen.take, cancelled=lambda: seen.hangs or cancelled())
+    summary = summarize(seen.lines)
+    read = witness.testify(paths.call(call_id), result.observed)
+    try:
+        if problem := _problem(result, summary, call_id) or _forgery(seal) or witness.problem(read):
+            raise ToolError(problem)
+        weights = check_weights(paths.outputs / call_id, WEIGHTS)
+        _probe_weights(probe, cancelled)
+        state = _state_of(weights, summary, order)
+    except ToolError as error:
+        return TrainingReport(text=_refusal(str(error), result, call_id), fact=None, summary=summary)
+    finally:
+        probe.stop("no longer needed")
+    reported, note = _reported(paths.outputs / call_id)
+    fact = replace(_fact(order, call_id, weights, reported, summary, result, state), read=read, sandbox=backend.name)
+    note += _remarks(fact, summary, order)
+    return TrainingReport(text=_success(fact, weights, summary, result, note), fact=fact, summary=summary)
+
+
+def start(backend: SandboxBackend, order: Order, *, run: str, paths: RunPaths, call_id: str, held: bool = False) -> Job:
+    """Start the script of this call, or attach to it; one that is held has torch imported and waits for its input.
+
+    Raises:
+        SandboxError: the sandbox cannot start.
     """
     store(order, paths.call(call_id))
     paths.outputs.joinpath(call_id).mkdir(parents=True, exist_ok=True)
@@ -105,27 +140,21 @@ def train(
         argv=("python", order.script),
         timeout=order.timeout,
         observed=witness.observed(data),
+        held=held,
     )
-    started = backend.start(sandbox_of(order, data, run=run, paths=paths, call_id=call_id), job)
-    total = order.hyperparameters.get("steps")
-    total = total if isinstance(total, int) and total > 0 else None
-    seal = Seal(key_of(paths.call(call_id)))
-    with Recording(paths.call(call_id), call_id, live, total, seal) as seen:
-        result = started.wait(on_event=seen.take, cancelled=lambda: seen.hangs or cancelled())
-    summary = summarize(seen.lines)
-    read = witness.testify(paths.call(call_id), result.observed)
-    try:
-        if problem := _problem(result, summary, call_id) or _forgery(seal) or witness.problem(read):
-            raise ToolError(problem)
-        weights = check_weights(paths.outputs / call_id, WEIGHTS)
-        _probe_weights(backend, run=run, paths=paths, call_id=call_id, cancelled=cancelled)
-        state = _state_of(weights, summary, order)
-    except ToolError as error:
-        return TrainingReport(text=_refusal(str(error), result, call_id), fact=None, summary=summary)
-    reported, note = _reported(paths.outputs / call_id)
-    fact = replace(_fact(order, call_id, weights, reported, summary, result, state), read=read, sandbox=backend.name)
-    note += _remarks(fact, summary, order)
-    return TrainingReport(text=_success(fact, weights, summary, result, note), fact=fact, summary=summary)
+    spec = sandbox_of(order, data, run=run, paths=paths, call_id=call_id)
+    return backend.start(replace(spec, environment={**spec.environment, "ML_INTERN_HELD": "1"}) if held else spec, job)
+
+
+def may_be_held(order: Order) -> bool:
+    """Tell whether nothing in the sources could mean to be before the import of torch: what they set is read then."""
+    return not any(word in content for content in order.files.values() for word in (b"environ", b"putenv"))
+
+
+def give_up(started: Job, call: Path) -> None:
+    """End a training that was held and shall not be, and remove what was laid out for it."""
+    started.stop("not trained")
+    witness.put_away(call)
 
 
 def store(order: Order, call: Path) -> None:
@@ -234,14 +263,8 @@ def _problem(result: JobResult, summary: WatchSummary, call_id: str) -> str:
     return problem
 
 
-def _probe_weights(
-    backend: SandboxBackend, *, run: str, paths: RunPaths, call_id: str, cancelled: Callable[[], bool]
-) -> None:
-    """Have the weights loaded inside; torch stays off the host.
-
-    Raises:
-        ToolError: they cannot be loaded, are not finite, or no matrix of them has two different values.
-    """
+def _weights_probe(backend: SandboxBackend, *, run: str, paths: RunPaths, call_id: str) -> Job:
+    """Start what will load the weights: it gets ready while the training runs."""
     spec = SandboxSpec(
         run=run,
         mounts=(
@@ -251,8 +274,17 @@ def _probe_weights(
         working_directory="/output",
     )
     argv = ("python", "-I", "/opt/ml-intern/probes/weights.py", f"/output/{WEIGHTS}")
-    job = JobSpec(directory=paths.call(call_id) / "weights", argv=argv, timeout=600.0)
-    result = backend.start(spec, job).wait(on_event=lambda _event: None, cancelled=cancelled)
+    return backend.start(spec, JobSpec(directory=paths.call(call_id) / "weights", argv=argv, timeout=600.0, held=True))
+
+
+def _probe_weights(probe: Job, cancelled: Callable[[], bool]) -> None:
+    """Have the weights loaded inside; torch stays off the host.
+
+    Raises:
+        ToolError: they cannot be loaded, are not finite, or no matrix of them has two different values.
+    """
+    probe.hand(b"")
+    result = probe.wait(on_event=lambda _event: None, cancelled=cancelled)
     found = _found(result)
     match found:
         case {"floating": 0}:

@@ -61,8 +61,13 @@ def testify(call: Path, counted: Mapping[str, Observed]) -> tuple[FileRead, ...]
         return tuple(FileRead(**entry) for entry in cast("list[dict[str, object]]", said))  # type: ignore[arg-type]
     seen = tuple(_seen(file, counted, can_tell=bool(known["can_tell"])) for file in _files(call / "data"))
     _note(note, {**known, "read": [asdict(entry) for entry in seen]})
-    shutil.rmtree(call / "data", ignore_errors=True)
+    put_away(call)
     return seen
+
+
+def put_away(call: Path) -> None:
+    """Remove the call's copy of the parts."""
+    shutil.rmtree(call / "data", ignore_errors=True)
 
 
 def problem(read: Sequence[FileRead]) -> str:

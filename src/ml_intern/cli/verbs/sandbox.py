@@ -36,8 +36,13 @@ def run(arguments: argparse.Namespace, invocation: Invocation) -> int:
 
 
 def _build(arguments: argparse.Namespace, invocation: Invocation) -> int:
-    from ml_intern.documentation.index import PROGRAMS  # noqa: PLC0415 - only where something is built
-    from ml_intern.sandboxes.environment import build  # noqa: PLC0415 - only where something is built
+    # only where something is built
+    from ml_intern.data.jobs import WORKERS as PREPARERS  # noqa: PLC0415
+    from ml_intern.documentation.index import PROGRAMS  # noqa: PLC0415
+    from ml_intern.evaluation.evaluator import WORKERS as EVALUATORS  # noqa: PLC0415
+    from ml_intern.sandboxes.environment import build  # noqa: PLC0415
+    from ml_intern.sandboxes.layout import SCRIPTS  # noqa: PLC0415
+    from ml_intern.verification.registry import PROBES  # noqa: PLC0415
 
     built = build(
         invocation.settings.home,
@@ -47,6 +52,7 @@ def _build(arguments: argparse.Namespace, invocation: Invocation) -> int:
         wheelhouse=arguments.wheelhouse,
         index_url=arguments.torch_index,
         cuda=arguments.cuda,
+        programs=(SCRIPTS, PROBES, PREPARERS, EVALUATORS, PROGRAMS),
         say=invocation.terminal.note,
     )
     invocation.terminal.data(str(built))

@@ -16,7 +16,6 @@ from columns import kind, unique
 from datasets import ClassLabel, Dataset, Features, Image, Value, get_dataset_config_names, load_dataset
 from datasets.exceptions import DatasetsError
 from PIL import Image as Pillow
-from sklearn import datasets as bundled
 
 READ_ERRORS = (DatasetsError, pa.ArrowException, OSError, ValueError)
 """What the readers raise for files that are damaged or of no supported form."""
@@ -71,8 +70,10 @@ def _with_clean_names(split: Dataset) -> Dataset:
 
 
 def _load_bundled(name: str) -> Loaded:
+    from sklearn import datasets as bundled  # noqa: PLC0415 - a second, and only for these
+
     loaders = {
-        "digits": _digits,
+        "digits": lambda: _digits(bundled.load_digits()),
         "iris": lambda: _table(bundled.load_iris()),
         "wine": lambda: _table(bundled.load_wine()),
         "breast_cancer": lambda: _table(bundled.load_breast_cancer()),
@@ -81,9 +82,8 @@ def _load_bundled(name: str) -> Loaded:
     return Loaded(splits={"all": loaders[name]()}, revision=f"scikit-learn {version('scikit-learn')}")
 
 
-def _digits() -> Dataset:
+def _digits(digits: object) -> Dataset:
     """Export the 8x8 digits as grey PNG images; their 17 levels, 0 to 16, become 0 to 255."""
-    digits = bundled.load_digits()
     levels = (digits.images * (255 / 16)).round().astype("uint8")  # (rows, 8, 8)
     features = Features({"image": Image(), "label": ClassLabel(names=[str(name) for name in digits.target_names])})
     images = [{"bytes": _png(Pillow.fromarray(level)), "path": None} for level in levels]

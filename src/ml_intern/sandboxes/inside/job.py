@@ -1,4 +1,8 @@
-"""Run one program to its end: stream its output and reports, keep its limits, obey a request to stop."""
+"""Run one program to its end: stream its output and reports, keep its limits, obey a request to stop.
+
+A held job gets its input later: the host writes it into the control folder and then a byte to standard input. The end
+of standard input without one means that the host is gone, and ends the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,15 @@ _REPORTS = 64 << 20
 """Bytes of the longest line of a report, and of all lines together; what is beyond is lost."""
 
 
-def run_job(settings: dict[str, Any], events: int) -> None:
-    """Run the program that `job.json` in the control folder names and write its events to `events`."""
+def run_job(settings: dict[str, Any], requests: int, events: int) -> None:
+    """Run the program that `job.json` in the control folder names and write its events to `events`.
+
+    `requests` is the standard input of this process, which matters to a held job only.
+    """
     control = Path(settings["control"])
     order = json.loads((control / "job.json").read_text("utf-8"))
-    _Job(settings, order, control, events).run()
+    job = _Job(settings, order, control, events)
+    job.run(held_by=requests if order.get("held") else None)
 
 
 class _Job:
@@ -41,12 +49,19 @@ class _Job:
         self._reason: str | None = None
         self._detail = ""
         self._kill_at: float | None = None
+        self._is_held = False
 
-    def run(self) -> None:
+    def run(self, held_by: int | None) -> None:
         kills = processes.kernel_kills()
         if self._readers.descriptor >= 0:
             self._loop.watch(self._readers.descriptor, self._readers.take)
-        child, readers = self._start()
+        if held_by is None:
+            child, readers = self._start(os.open(self._control / "stdin", os.O_RDONLY))
+        else:
+            source, end = os.pipe()
+            self._is_held = True
+            self._loop.watch(held_by, lambda: self._release(held_by, end))
+            child, readers = self._start(source)
         self._emit(event="started")
         while (status := processes.bury().get(child)) is None:
             self._loop.turn()
@@ -58,11 +73,10 @@ class _Job:
             self._reason = self._reason or "memory"
         self._finish(status)
 
-    def _start(self) -> tuple[int, tuple[int, ...]]:
+    def _start(self, source: int) -> tuple[int, tuple[int, ...]]:
         out, out_end = processes.pipe()
         err, err_end = processes.pipe()
         report, report_end = processes.pipe()
-        source = os.open(self._control / "stdin", os.O_RDONLY)
         child = processes.spawn(
             self._order["argv"],
             streams=(source, out_end, err_end),
@@ -81,6 +95,16 @@ class _Job:
         for descriptor in self._sinks:
             self._loop.watch(descriptor, lambda descriptor=descriptor: self._read(descriptor))
         return child, (out, err, report)
+
+    def _release(self, held_by: int, end: int) -> None:
+        """Pass on the input, from when on the time counts; where the host is gone instead, end everything."""
+        told = processes.read(held_by)
+        self._loop.forget(held_by)
+        if not told:
+            processes.clear()
+            os._exit(0)
+        self._is_held, self._began = False, time.monotonic()
+        processes.Feeder(self._loop, end, (self._control / "stdin").read_bytes())
 
     def _read(self, descriptor: int) -> bool:
         """Take one chunk; false when nothing is there any more."""
@@ -107,7 +131,7 @@ class _Job:
         if limit := self._watchdog.exceeded():
             self._reason, self._kill_at = limit, now
             processes.kill_all()
-        elif now - self._began > self._order["timeout"]:
+        elif not self._is_held and now - self._began > self._order["timeout"]:
             self._interrupt(child, "timeout", "")
         elif (stop := self._control / "stop").exists():
             self._interrupt(child, "stopped", stop.read_text("utf-8"))

@@ -90,6 +90,28 @@ class Loop:
         read(self._wake)
 
 
+class Feeder:
+    """Writes `content` to a pipe as its reader takes it, and closes the pipe then or where nobody reads any more."""
+
+    def __init__(self, loop: Loop, descriptor: int, content: bytes) -> None:
+        self._loop = loop
+        self._descriptor = descriptor
+        self._left = memoryview(content)
+        os.set_blocking(descriptor, False)
+        loop.watch_writing(descriptor, self._write)
+
+    def _write(self) -> None:
+        try:
+            self._left = self._left[os.write(self._descriptor, self._left[:_CHUNK]) :] if self._left else self._left
+        except BlockingIOError:
+            return
+        except OSError:
+            self._left = self._left[:0]
+        if not self._left:
+            self._loop.forget_writing(self._descriptor)
+            os.close(self._descriptor)
+
+
 def read(descriptor: int) -> bytes | None:
     """Read one chunk without waiting; None where nothing is there yet, empty at the end."""
     try:

@@ -51,7 +51,7 @@ def main(mode: str, configuration: str) -> int:
     else:
         import job  # noqa: PLC0415
 
-        job.run_job(settings, events)
+        job.run_job(settings, requests, events)
     return 0
 
 

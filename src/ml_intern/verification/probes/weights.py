@@ -1,6 +1,7 @@
 """Load weights in a process of its own and say whether they are finite and were trained at all.
 
 Runs inside the sandbox: `python weights.py /output/model.safetensors`; one line of JSON goes to the report channel.
+It is started while the file is still being made: the end of standard input says that it is there.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def widened(path, name):
 
 def main():
     """Report on the file named by the first argument."""
+    sys.stdin.buffer.read()
     channel = int(os.environ["ML_INTERN_REPORT_FD"])
     with os.fdopen(channel, "w", encoding="utf-8") as report:
         report.write(json.dumps(inspect(sys.argv[1])) + "\n")

@@ -119,4 +119,9 @@ def hook_steps(optimizers, guarded, watch):
     optimizers.register_optimizer_step_post_hook(lambda optimizer, args, kwargs: watch.after_step(optimizer))
 
 
-arm()
+held = os.environ.pop("ML_INTERN_HELD", "")  # a child of the script is not held
+try:
+    arm()
+finally:
+    if held:
+        load("standing").wait()
