@@ -23,14 +23,14 @@ from ml_intern.core.safetensors import WeightsFile, check_weights
 from ml_intern.core.sandbox import GPU, Job, JobResult, JobSpec, Limits, Mount, SandboxBackend, SandboxSpec
 from ml_intern.verification import witness
 from ml_intern.verification.asking import write_files
-from ml_intern.verification.condense import condense, explained
+from ml_intern.verification.condense import explained
 from ml_intern.verification.doubts import doubts
 from ml_intern.verification.recording import Recording
 from ml_intern.verification.sealed import KEY, Seal, key_of
 from ml_intern.verification.source import source_digest
 from ml_intern.verification.watch import WatchSummary, summarize
+from ml_intern.verification.weights import WEIGHTS, require_sound, weights_probe
 
-WEIGHTS = "model.safetensors"
 METRICS = "metrics.json"
 HYPERPARAMETERS = "hyperparameters.json"
 
@@ -105,21 +105,19 @@ def train(
     total = order.hyperparameters.get("steps")
     total = total if isinstance(total, int) and total > 0 else None
     seal = Seal(key_of(paths.call(call_id)))
-    probe = _weights_probe(backend, run=run, paths=paths, call_id=call_id)
-    with Recording(paths.call(call_id), call_id, live, total, seal) as seen:
-        result = started.wait(on_event=seen.take, cancelled=lambda: seen.hangs or cancelled())
-    summary = summarize(seen.lines)
-    read = witness.testify(paths.call(call_id), result.observed)
-    try:
-        if problem := _problem(result, summary, call_id) or _forgery(seal) or witness.problem(read):
-            raise ToolError(problem)
-        weights = check_weights(paths.outputs / call_id, WEIGHTS)
-        _probe_weights(probe, cancelled)
-        state = _state_of(weights, summary, order)
-    except ToolError as error:
-        return TrainingReport(text=_refusal(str(error), result, call_id), fact=None, summary=summary)
-    finally:
-        probe.stop("no longer needed")
+    with weights_probe(backend, run=run, paths=paths, call_id=call_id) as probe:
+        with Recording(paths.call(call_id), call_id, live, total, seal) as seen:
+            result = started.wait(on_event=seen.take, cancelled=lambda: seen.hangs or cancelled())
+        summary = summarize(seen.lines)
+        read = witness.testify(paths.call(call_id), result.observed)
+        try:
+            if problem := _problem(result, summary, call_id) or _forgery(seal) or witness.problem(read):
+                raise ToolError(problem)
+            weights = check_weights(paths.outputs / call_id, WEIGHTS)
+            require_sound(probe, cancelled)
+            state = _state_of(weights, summary, order)
+        except ToolError as error:
+            return TrainingReport(text=_refusal(str(error), result, call_id), fact=None, summary=summary)
     reported, note = _reported(paths.outputs / call_id)
     fact = replace(_fact(order, call_id, weights, reported, summary, result, state), read=read, sandbox=backend.name)
     note += _remarks(fact, summary, order)
@@ -261,49 +259,6 @@ def _problem(result: JobResult, summary: WatchSummary, call_id: str) -> str:
         case reason:
             problem = f"It was ended at step {summary.steps}: {reason}.{stalled}"
     return problem
-
-
-def _weights_probe(backend: SandboxBackend, *, run: str, paths: RunPaths, call_id: str) -> Job:
-    """Start what will load the weights: it gets ready while the training runs."""
-    spec = SandboxSpec(
-        run=run,
-        mounts=(
-            Mount(source=_PROBES, target="/opt/ml-intern/probes"),
-            Mount(source=paths.outputs / call_id, target="/output"),
-        ),
-        working_directory="/output",
-    )
-    argv = ("python", "-I", "/opt/ml-intern/probes/weights.py", f"/output/{WEIGHTS}")
-    return backend.start(spec, JobSpec(directory=paths.call(call_id) / "weights", argv=argv, timeout=600.0, held=True))
-
-
-def _probe_weights(probe: Job, cancelled: Callable[[], bool]) -> None:
-    """Have the weights loaded inside; torch stays off the host.
-
-    Raises:
-        ToolError: they cannot be loaded, are not finite, or no matrix of them has two different values.
-    """
-    probe.hand(b"")
-    result = probe.wait(on_event=lambda _event: None, cancelled=cancelled)
-    found = _found(result)
-    match found:
-        case {"floating": 0}:
-            raise ToolError(f"{WEIGHTS} holds no floating-point tensor.")
-        case {"bad": int(bad)} if bad:
-            raise ToolError(f"{bad} tensors of {WEIGHTS} hold NaN or infinity, such as {str(found['named'])[:300]}.")
-        case {"matrices": int(matrices), "constant": int(constant)} if matrices and matrices == constant:
-            raise ToolError(f"In {WEIGHTS} every matrix has a single value throughout: nothing was trained.")
-        case {"floating": int()}:
-            return
-        case _:
-            raise ToolError(f"{WEIGHTS} cannot be loaded: {condense(result.output or str(result.reason), 500)}")
-
-
-def _found(result: JobResult) -> Mapping[str, object]:
-    """Give the probe's report; empty if there is none. The probe is ours, and nothing else runs beside it."""
-    if not result.ok or len(result.reports) != 1:
-        return {}
-    return cast("dict[str, object]", json.loads(result.reports[0]))
 
 
 def _reported(folder: Path) -> tuple[dict[str, float], str]:
