@@ -1,0 +1,80 @@
+"""Bugs that a program learns with: each is found by the check made for its kind, and no right program is accused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from planted_bugs import BUGS, bugs
+
+from verification.judging import judged
+
+CORPORA = tuple(BUGS.parent / name for name in ("fresh", "blind"))
+FOUND_BY = {
+    "arrows_flip_keeps_label": "augmented-labels",
+    "churn_offset_missing": "shared-table",
+    "ddpm_ema_once_an_epoch": "averaged-weights",
+    "ddpm_sampler_adds_variance": "sampler-path",
+    "distill_no_squared_temperature": "soft-targets",
+    "distill_teacher_answers_in_train_mode": "prepared-answers",
+    "experts_channel_head_detached": "cut-paths",
+    "flow_time_as_integer": "input-use",
+    "flow_velocity_sign": "sampler-path",
+    "forecast_quantiles_reversed": "quantile-levels",
+    "fraud_coupled_weight_decay": "coupled-decay",
+    "fraud_imputed_by_class": "label-in-fill",
+    "gpt_rotates_by_head": "rotary",
+    "lora_base_not_frozen": "frozen-weights",
+    "lora_scaling_upside_down": "written-quotient",
+    "molecule_bonds_permuted_on_one_side": "kept-symmetry",
+    "molecule_degree_times_own": "graph-wiring",
+    "ppo_max_of_surrogates": "policy-gradient",
+    "ppo_ratio_upside_down": "policy-gradient",
+    "survival_censored_taken_for_failed": "batch-use",
+    "survival_survived_own_interval": "reachable-likelihood",
+    "translate_forced_evaluation": "free-running",
+    "translate_last_word_not_encoded": "padding",
+    "translate_no_end_of_sentence": "asked-tokens",
+    "translate_padding_in_loss": "asked-tokens",
+    "triplet_finds_itself": "trained-metric",
+    "unet_mask_not_flipped": "aligned-augmentation",
+    "vae_bound_without_kl": "latent-bound",
+    "vae_kl_warmed_down": "latent-bound",
+    "vae_no_noise": "latent-noise",
+    "vae_reconstruction_averaged_over_pixels": "latent-bound",
+    "vae_std_is_variance": "latent-noise",
+    "vit_test_not_normalised": "parts-alike",
+}
+
+
+@pytest.mark.sandbox
+def test_each_silent_bug_is_found_by_the_check_that_is_made_for_its_kind(sandbox_python: Path, tmp_path: Path) -> None:
+    files: dict[str, Path] = {}
+    for corpus in CORPORA:
+        for bug in bugs(corpus / "bugs.json"):
+            name = f"{bug.program}_{bug.name}"
+            if name in FOUND_BY:
+                files[name] = tmp_path / f"{name}.py"
+                files[name].write_text(bug.planted(corpus / "correct"), "utf-8")
+
+    told = judged(files.values(), sandbox_python, {name: [check] for name, check in FOUND_BY.items()})
+
+    found = {name: told[f"{name}.py"][check] for name, check in FOUND_BY.items()}
+    assert {name: said for name, said in found.items() if said[0] != "fail"} == {}
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.name)
+def test_no_right_program_is_accused_by_these_checks(corpus: Path, sandbox_python: Path) -> None:
+    programs = sorted((corpus / "correct").glob("*.py"))
+    checks = sorted(set(FOUND_BY.values()) | {"serving-skew"})
+
+    told = judged(programs, sandbox_python, {file.stem: checks for file in programs})
+
+    open_ends = {
+        (name, check): said
+        for name, results in told.items()
+        for check, said in results.items()
+        if said[0] not in {"pass", "not_applicable"}
+    }
+    assert (open_ends, len(told)) == ({}, len(programs))
