@@ -33,6 +33,16 @@ def is_symmetric(column: object) -> bool:
     return is_matrix and torch.equal(column, column.transpose(1, 2))
 
 
+def is_reordered(column: torch.Tensor, known: set[bytes]) -> bool:
+    """Tell whether matrices that are not symmetric hold the numbers of matrices that are: one axis was reordered."""
+    return not is_symmetric(column) and all(numbers(matrix) in known for matrix in column)
+
+
+def numbers(matrix: torch.Tensor) -> bytes:
+    """Give the numbers of a matrix, whatever their places."""
+    return matrix.detach().flatten().sort().values.numpy().tobytes()
+
+
 def total(network: torch.nn.Module) -> float:
     """Give the sum of all trained numbers: the same weights give the same sum."""
     return sum(float(p.detach().double().sum()) for p in network.parameters() if p.requires_grad)

@@ -21,6 +21,8 @@ _BATCHES = 60
 _WIDTH = 0.012
 """Of the window in time over which the path is averaged, as a share of its length."""
 _ROWS = 6_000
+_FEW = 8.0
+"""Rows, counted by their weights, below which nothing is said of a time."""
 _TIME = re.compile(r"^t$|time|step|sigma|level", re.IGNORECASE)
 
 
@@ -37,6 +39,11 @@ class Path:
         width = max(_WIDTH * float(self.t.max() - self.t.min()), 1e-9)
         near = torch.exp(-0.5 * ((self.t - time) / width) ** 2)
         return (near / near.sum().clamp(min=1e-12))[:, None] / self.x.shape[1]
+
+    def covers(self, time: float) -> bool:
+        """Tell whether training saw enough rows at a time."""
+        weight = self.weights(time).sum(1) * self.x.shape[1]
+        return bool(weight.sum() > 0.5) and float(1 / weight.square().sum().clamp(min=1e-12)) > _FEW
 
     def spread(self, time: float) -> tuple[float, float]:
         """Give mean and deviation of the noisy inputs at a time."""

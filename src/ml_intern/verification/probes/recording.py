@@ -52,7 +52,7 @@ class Notes:
         moved: parameters that are not what they were.
         coupled: for each step of Adam with a decay that its second moment divides, the decay and its part of the slope.
         weights: what the loss was given beside output and batch, by name.
-        one_sided: batches in which a matrix that is symmetric in the data is not.
+        one_sided: batches in which one axis of a matrix that is symmetric in the data was reordered.
         visited: the sum of all weights before the first step and after each; `left` that at the end.
         augmented: batches of which most rows are not those of the data, with labels as they are there.
     """

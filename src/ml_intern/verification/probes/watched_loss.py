@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from probes.candidate import Candidate
-from probes.habits import is_symmetric, symmetric_columns
+from probes.habits import is_reordered, numbers, symmetric_columns
 
 if TYPE_CHECKING:
     from probes.recording import Notes
@@ -21,13 +21,14 @@ def watched_loss(candidate: Candidate, notes: Notes) -> object:
     # a label that no row has is made by the loop: dropped, smoothed or mixed
     labels = set().union(*known.values())
     names = list(inspect.signature(function).parameters)[2:]
-    mirrored = symmetric_columns(candidate.rows("train"))
+    train = candidate.rows("train")
+    mirrored = {place: {numbers(matrix) for matrix in train[place]} for place in symmetric_columns(train)}
 
     def compute_loss(output: object, batch: object, *others: object, **named: object) -> object:
         if not notes.is_evaluating:
             _note_weights(notes, {**dict(zip(names, others, strict=False)), **named})
             if isinstance(batch, tuple | list) and batch:
-                notes.one_sided += any(not is_symmetric(batch[place]) for place in mirrored if place < len(batch))
+                notes.one_sided += any(is_reordered(batch[n], of) for n, of in mirrored.items() if n < len(batch))
                 _note_labels(notes, list(batch), known, labels)
                 if candidate.contract.task == "classification" and len(batch) > 1:
                     notes.augmented += _augmented(list(batch), known, labels)

@@ -35,6 +35,8 @@ def free_running(candidate: Candidate) -> Outcome | None:
     if not isinstance(part, TensorDataset):
         return not_applicable("the rows are not in tensors")
     columns = [column[:_ROWS] for column in part.tensors]
+    if any(one.shape == columns[-1].shape and torch.equal(one, columns[-1]) for one in candidate.model_inputs(columns)):
+        return not_applicable("the network is rightly given the last column of the rows")
     network = candidate.build()
     first = _tokens(candidate, network, columns)
     other = _tokens(candidate, network, [*columns[:-1], columns[-1].roll(1, 0)])

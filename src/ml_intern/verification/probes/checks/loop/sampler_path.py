@@ -34,7 +34,8 @@ def sampler_path(candidate: Candidate) -> Outcome | None:
             function(network, splits["val"])
         times = {asked for asked, _, _ in network.asked}
         longest = max(longest, len(times))
-        if len(times) >= _LEAST_CALLS and (finding := _leaves(path, network)):
+        is_covered = all(path.covers(asked) for asked in times)
+        if len(times) >= _LEAST_CALLS and is_covered and (finding := _leaves(path, network)):
             return failed(
                 finding,
                 where=candidate.place(function),

@@ -26,6 +26,8 @@ def latent_noise(candidate: Candidate) -> Outcome | None:
     code = find_code(candidate)
     if code is None:
         return not_applicable("the loss holds no code to a normal distribution")
+    if any(spec.shape == candidate.contract.outputs[code.mean] for spec in candidate.contract.inputs):
+        return not_applicable("the noise may be an input")
     network = _without_other_noise(candidate.build())
     inputs = _telling(candidate, network, code)
     seen: list[torch.Tensor] = []
@@ -39,7 +41,7 @@ def latent_noise(candidate: Candidate) -> Outcome | None:
         outputs = listed(network(*inputs))
     mean, spread = outputs[code.mean], outputs[code.spread]
     where = candidate.forward_place
-    if _deviation(outputs[0]).max() < 1e-6:
+    if all(_deviation(output).max() < 1e-6 for output in outputs if len(output) == len(mean)):
         return failed(
             "the loss holds a code to a normal distribution, and no noise is added to it in training",
             where=where,

@@ -29,7 +29,9 @@ def policy_gradient(candidate: Candidate) -> Outcome | None:
         kind: next((n for n, name in enumerate(names) if re.search(words, name, re.IGNORECASE)), None)
         for kind, words in _NAMES.items()
     }
-    logits = candidate.contract.outputs[0]
+    logits, specs = candidate.contract.outputs[0], candidate.contract.batch
+    if places["action"] is not None and specs[places["action"]].dtype != "int64":
+        return not_applicable("actions are no choices")
     if places["action"] is None or places["advantage"] is None or len(logits) != 2 or not isinstance(logits[1], int):
         return not_applicable("no batch of actions with advantages, and logits of actions")
     sign = torch.ones(_ROWS)

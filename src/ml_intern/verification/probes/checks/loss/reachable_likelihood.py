@@ -16,6 +16,9 @@ from probes.candidate import Candidate
 from probes.checks.base import Outcome, check, failed, not_applicable, passed
 
 _WORDS = re.compile(r"log.?likelihood|\bnll\b", re.IGNORECASE)
+_CLASSES = re.compile(r"sigmoid|softmax|cross_entropy")
+_OTHER = re.compile(r"smooth|poisson|lgamma|gaussian|crf|entropy_?(?:weight|bonus|coef)", re.IGNORECASE)
+"""What keeps a right likelihood from being 1."""
 _ROWS, _STEPS = 24, 300
 _LEAST = 0.2
 
@@ -29,7 +32,8 @@ def reachable_likelihood(candidate: Candidate) -> Outcome | None:
     )
     said = (ast.get_docstring(function) or "") if function else ""
     others = contract.batch[len(contract.inputs) :]
-    if not _WORDS.search(said) or not others or any(spec.dtype == "float32" for spec in others):
+    is_of_classes = _CLASSES.search(candidate.text) and not _OTHER.search(candidate.text)
+    if not _WORDS.search(said) or not is_of_classes or not others or any(o.dtype == "float32" for o in others):
         return not_applicable("the loss is not said to be a likelihood of classes")
     if not candidate.is_single:
         return not_applicable("more than one output")
