@@ -22,7 +22,7 @@ _CUT = re.compile(r"self\.[\w.\[\]]+\(.*\.(?:detach\(\)|data\b)")
 """A layer that is given a value without its gradient; other uses, as for scales or rounding, are usual."""
 _MEANT = re.compile(r"detach|stop.?grad|no.?grad|frozen|freez|straight.?through|probe|constant|without gradient|target")
 _LEAST = 1e-6
-_OFF = 0.02
+_OFF = 0.01
 """Share of a slope by which what is foretold may miss it."""
 
 
@@ -34,15 +34,15 @@ def cut_paths(candidate: Candidate) -> Outcome | None:
         return not_applicable("forward cuts no gradient")
     network = candidate.build().double().eval()
     inputs = [given.double() if given.is_floating_point() else given for given in candidate.inputs(4, seed=8)]
-    outputs = _outputs(network, inputs)
-    generator = torch.Generator().manual_seed(0)
-    weights = [torch.randn(output.shape, generator=generator, dtype=torch.float64) for output in outputs]
+    trained = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
     number, text = next(iter(lines.items()))
-    for place, (output, weight) in enumerate(zip(outputs, weights, strict=True)):
-        for name, parameter in network.named_parameters():
-            if not parameter.requires_grad or output.ndim < 2:
-                continue
-            (slope,) = torch.autograd.grad((output * weight).sum(), parameter, retain_graph=True, allow_unused=True)
+    for place, output in enumerate(_outputs(network, inputs)):
+        if output.ndim < 2:
+            continue
+        weight = torch.randn(output.shape, generator=torch.Generator().manual_seed(place), dtype=torch.float64)
+        weighed = (_outputs(network, inputs)[place] * weight).sum()
+        slopes = torch.autograd.grad(weighed, [parameter for _, parameter in trained], allow_unused=True)
+        for (name, parameter), slope in zip(trained, slopes, strict=True):
             foretold = 0.0 if slope is None else float((slope * _direction(parameter)).sum())
             seen = _seen(network, inputs, parameter, weight, place)
             if seen is not None and abs(seen - foretold) > _OFF * abs(seen):
