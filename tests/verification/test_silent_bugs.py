@@ -103,3 +103,45 @@ def test_no_right_program_is_accused_by_these_checks(corpus: Path, sandbox_pytho
         if said[0] not in {"pass", "not_applicable"}
     }
     assert (open_ends, len(told)) == ({}, len(programs))
+
+
+DDPM = (CORPORA[0] / "correct" / "ddpm.py").read_text("utf-8")
+STEP_BY_STEP = DDPM[
+    DDPM.index("    for step in reversed") : DDPM.index("    return x\n\n\n@torch.no_grad()\ndef evaluate")
+]
+FEW_STEPS = """    times = torch.linspace(T - 1, 0, 8).round().long().tolist()
+    for now, then in zip(times, [*times[1:], -1]):
+        eps = model(x, torch.full((n,), now))
+        before, after = ALPHA_BARS[now], ALPHA_BARS[then] if then >= 0 else torch.tensor(1.0)
+        x0 = ((x - (1 - before).sqrt() * eps) / before.sqrt()).clamp(-2, 2)
+        x = after.sqrt() * x0 + (1 - after).sqrt() * (x - before.sqrt() * x0) / (1 - before).sqrt()
+"""
+FROM_DATA = """    for step in reversed(range(T)):
+        x0 = model(x, torch.full((n,), step))
+        before, after = ALPHA_BARS[step], ALPHA_BARS[step - 1] if step else torch.tensor(1.0)
+        mean = (after.sqrt() * BETAS[step] * x0 + ALPHAS[step].sqrt() * (1 - after) * x) / (1 - before)
+        x = mean + ((1 - after) / (1 - before) * BETAS[step]).sqrt() * torch.randn_like(x)
+"""
+SAMPLERS = {
+    "few_steps": (FEW_STEPS, "self.noise[i]"),
+    "from_data": (FROM_DATA, "self.points[i]"),
+    "wrong_index": (FEW_STEPS.replace("ALPHA_BARS[now],", "ALPHA_BARS[max(now - 9, 0)],"), "self.noise[i]"),
+    "wrong_coefficient": (FROM_DATA.replace("(after.sqrt() * BETAS", "(0.5 * before.sqrt() * BETAS"), "self.points[i]"),
+}
+"""Samplers of the diffusion, and what the network is to predict; the last two are wrong."""
+
+
+@pytest.mark.sandbox
+def test_samplers_of_other_kinds_are_spared_and_wrong_coefficients_found(sandbox_python: Path, tmp_path: Path) -> None:
+    for name, (sampler, predicted) in SAMPLERS.items():
+        source = DDPM.replace(STEP_BY_STEP, sampler).replace("self.t[i], self.noise[i]", f"self.t[i], {predicted}")
+        (tmp_path / f"{name}.py").write_text(source, "utf-8")
+
+    told = judged(sorted(tmp_path.glob("*.py")), sandbox_python, {name: ["sampler-path"] for name in SAMPLERS})
+
+    assert {name: told[f"{name}.py"]["sampler-path"][0] for name in SAMPLERS} == {
+        "few_steps": "pass",
+        "from_data": "pass",
+        "wrong_index": "fail",
+        "wrong_coefficient": "fail",
+    }

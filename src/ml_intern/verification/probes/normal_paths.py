@@ -23,6 +23,8 @@ _WIDTH = 0.012
 _ROWS = 6_000
 _FEW = 8.0
 """Rows, counted by their weights, below which nothing is said of a time."""
+_OWN = 0.15
+"""Share of the variance of a number that the others of its row have not."""
 _TIME = re.compile(r"^t$|time|step|sigma|level", re.IGNORECASE)
 
 
@@ -46,21 +48,40 @@ class Path:
         return bool(weight.sum() > 0.5) and float(1 / weight.square().sum().clamp(min=1e-12)) > _FEW
 
     def spread(self, time: float) -> tuple[float, float]:
-        """Give mean and deviation of the noisy inputs at a time."""
+        """Give the deviation of what the values of a row share, and of the rest, at a time."""
         weight = self.weights(time)
-        mean = (weight * self.x).sum()
-        return float(mean), float((weight * (self.x - mean) ** 2).sum().sqrt())
+        return _deviations(self.x, weight)
 
     def answer(self, time: float, x: torch.Tensor) -> torch.Tensor:
-        """Give the best answer to noisy inputs at a time."""
+        """Give the best answer to noisy inputs at a time: a line for what a row shares, another for the rest."""
         weight = self.weights(time)
-        mean_x, mean_y = (weight * self.x).sum(), (weight * self.y).sum()
-        slope = (weight * (self.x - mean_x) * (self.y - mean_y)).sum() / (weight * (self.x - mean_x) ** 2).sum()
-        return mean_y + slope * (x - mean_x)
+        answer = torch.zeros_like(x)
+        for part in (_shared, _rest):
+            seen, asked, given = part(self.x), part(self.y), part(x.flatten(1))
+            mean_x, mean_y = (weight * seen).sum(), (weight * asked).sum()
+            spread = (weight * (seen - mean_x) ** 2).sum().clamp(min=1e-12)
+            slope = (weight * (seen - mean_x) * (asked - mean_y)).sum() / spread
+            answer += (mean_y + slope * (given - mean_x)).expand(len(x), x[0].numel()).reshape(x.shape)
+        return answer
+
+
+def _shared(x: torch.Tensor) -> torch.Tensor:
+    return x.mean(1, keepdim=True).expand_as(x)
+
+
+def _rest(x: torch.Tensor) -> torch.Tensor:
+    return x - x.mean(1, keepdim=True)
+
+
+def _deviations(x: torch.Tensor, weight: torch.Tensor) -> tuple[float, float]:
+    """Give the deviations of both parts; x: (rows, values), weight: (rows, 1), which sums to 1 over all values."""
+    shared, rest = _shared(x), _rest(x)
+    mean = (weight * shared).sum()
+    return float((weight * (shared - mean) ** 2).sum().sqrt()), float((weight * rest**2).sum().sqrt())
 
 
 class BestDenoiser(nn.Module):
-    """Answers as the best network would; `asked` has the time, mean and deviation of each call."""
+    """Answers as the best network would; `asked` has the time and the deviations of both parts for each call."""
 
     def __init__(self, path: Path, noisy: int, time: int) -> None:
         super().__init__()
@@ -76,7 +97,8 @@ class BestDenoiser(nn.Module):
             rows = times == time
             answer[rows] = self._path.answer(time, x[rows])
             if bool(rows.all()) and x.numel() >= 100:
-                self.asked.append((time, x.mean().item(), x.std().item()))
+                flat = x.flatten(1)
+                self.asked.append((time, *_deviations(flat, torch.full((len(x), 1), 1 / flat.numel()))))
         return answer + 0 * self.weight
 
 
@@ -110,13 +132,20 @@ def normal_splits(candidate: Candidate) -> dict:
     """Make the splits of normal numbers with the mean and deviation of the raw ones."""
     generator = torch.Generator().manual_seed(11)
     raw = [
-        value.mean() + value.std() * torch.randn(value.shape, generator=generator)
-        if value.is_floating_point()
-        else value.clone()
+        value.mean() + value.std() * _alike(value.shape, generator) if value.is_floating_point() else value.clone()
         for value in columns_of(candidate.raw)
     ]
     torch.manual_seed(0)
     return candidate.module.make_splits(as_given(candidate.raw, raw))
+
+
+def _alike(shape: torch.Size, generator: torch.Generator) -> torch.Tensor:
+    """Draw normal numbers of deviation 1, most of which the numbers of a row share.
+
+    Where all had deviation 1 and shared nothing, many a path would keep it, whatever its coefficients.
+    """
+    shared = torch.randn(shape[0], *[1] * (len(shape) - 1), generator=generator)
+    return (1 - _OWN) ** 0.5 * shared + _OWN**0.5 * torch.randn(shape, generator=generator)
 
 
 def learn_path(candidate: Candidate, splits: dict, noisy: int, time: int) -> Path:

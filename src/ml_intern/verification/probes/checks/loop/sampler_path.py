@@ -18,6 +18,8 @@ from probes.normal_paths import BestDenoiser, Path, learn_path, normal_splits, p
 _FACTOR = 1.6
 """Between deviations: a few large steps, or values that are clipped, change them by less."""
 _LEAST_CALLS = 4
+_LEAST = 0.02
+"""Deviation below which a part is taken for constant."""
 
 
 @check(family="loop", cost="dear", needs=("forward", "loss", "train", "evaluate", "raw"))
@@ -46,12 +48,13 @@ def sampler_path(candidate: Candidate) -> Outcome | None:
 
 
 def _leaves(path: Path, network: BestDenoiser) -> str:
-    for time, mean, deviation in network.asked:
-        expected, spread = path.spread(time)
-        ratio = deviation / max(spread, 1e-9)
-        if not 1 / _FACTOR < ratio < _FACTOR or abs(mean - expected) > spread / 2:
+    for time, *deviations in network.asked:
+        expected = path.spread(time)
+        pairs = zip(deviations, expected, strict=True)
+        if any(right > _LEAST and not 1 / _FACTOR < seen / right < _FACTOR for seen, right in pairs):
             return (
-                f"with the best network for normal data, sampling reaches time {time:g} with mean {mean:.3g} and "
-                f"deviation {deviation:.3g}, where the noising has {expected:.3g} and {spread:.3g}"
+                f"with the best network for normal data, sampling reaches time {time:g} with deviations "
+                f"{deviations[0]:.3g} (shared by a row) and {deviations[1]:.3g} (the rest), where the noising has "
+                f"{expected[0]:.3g} and {expected[1]:.3g}"
             )
     return ""
