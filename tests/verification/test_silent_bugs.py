@@ -50,21 +50,23 @@ FOUND_BY = {
     "vit_test_not_normalised": "parts-alike",
 }
 OWN_BUGS = {
-    "serving-skew": Bug(
-        program="vit",
-        name="served_in_other_units",
-        what="evaluation multiplies the pictures",
-        right="pred = model(*model_inputs(batch)).argmax(dim=-1)",
-        wrong="pred = model(255 * batch[0]).argmax(dim=-1)",
+    "fresh": (
+        ("serving-skew", "vit", "pred = model(*model_inputs(batch)).argmax", "pred = model(255 * batch[0]).argmax"),
+        ("schedule-length", "distill", "        sched.step()\n    return", "            sched.step()\n    return"),
+        ("schedule-length", "distill", "T_max=epochs", "T_max=steps"),
+        ("summed-batches", "gpt", "compute_loss(model(*model_inputs(batch)), batch) / accumulate", "compute_loss("
+         "model(*model_inputs(batch)), batch)"),
+        ("turned-rates", "survival", "nn.Dropout(0.1)", "nn.Dropout(0.9)"),
+        ("turned-rates", "distill", "self.bn2 = nn.BatchNorm2d(c_out)", "self.bn2 = nn.BatchNorm2d(c_out, "
+         "momentum=0.99)"),
     ),
-    "cut-paths": Bug(
-        program="arrows",
-        name="gate_cut_off",
-        what="the gate of a squeeze-and-excitation layer gives no gradient to what it reads",
-        right="self.fc1(s)",
-        wrong="self.fc1(s.detach())",
+    "blind": (
+        ("cut-paths", "arrows", "self.fc1(s)", "self.fc1(s.detach())"),
+        ("class-weights", "churn", "POS_WEIGHT = 5.0", "POS_WEIGHT = 0.2"),
+        ("optimizer-use", "translate", "betas=(0.9, 0.98)", "betas=(0.98, 0.9)"),
     ),
-}
+}  # fmt: skip
+"""Further bugs, as check, program, right text and wrong text."""
 
 
 @pytest.mark.sandbox
@@ -76,10 +78,14 @@ def test_each_silent_bug_is_found_by_the_check_that_is_made_for_its_kind(sandbox
             if name in FOUND_BY:
                 files[name] = tmp_path / f"{name}.py"
                 files[name].write_text(bug.planted(corpus / "correct"), "utf-8")
-    for bug, corpus in zip(OWN_BUGS.values(), CORPORA, strict=True):
-        files[bug.name] = tmp_path / f"{bug.name}.py"
-        files[bug.name].write_text(bug.planted(corpus / "correct"), "utf-8")
-    found_by = FOUND_BY | {bug.name: check for check, bug in OWN_BUGS.items()}
+    found_by = dict(FOUND_BY)
+    for corpus in CORPORA:
+        for number, (check, program, right, wrong) in enumerate(OWN_BUGS[corpus.name]):
+            name = f"{corpus.name}_{number}"
+            bug = Bug(program=program, name=name, what=check, right=right, wrong=wrong)
+            files[name] = tmp_path / f"{name}.py"
+            files[name].write_text(bug.planted(corpus / "correct"), "utf-8")
+            found_by[name] = check
 
     told = judged(files.values(), sandbox_python, {name: [check] for name, check in found_by.items()})
 
@@ -92,7 +98,7 @@ def test_each_silent_bug_is_found_by_the_check_that_is_made_for_its_kind(sandbox
 @pytest.mark.parametrize("corpus", CORPORA, ids=lambda corpus: corpus.name)
 def test_no_right_program_is_accused_by_these_checks(corpus: Path, sandbox_python: Path) -> None:
     programs = sorted((corpus / "correct").glob("*.py"))
-    checks = sorted({*FOUND_BY.values(), *OWN_BUGS})
+    checks = sorted({*FOUND_BY.values(), *(check for bugs in OWN_BUGS.values() for check, *_ in bugs)})
 
     told = judged(programs, sandbox_python, {file.stem: checks for file in programs})
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
+from torch.optim import lr_scheduler
+
+_LENGTHS = {"CosineAnnealingLR": "T_max", "OneCycleLR": "total_steps", "PolynomialLR": "total_iters"}
 _DIVIDING = frozenset({"Adam", "NAdam", "RAdam", "Adamax"})
 """Optimizers that divide a decay which is added to the slope; AdamW takes it off the weights instead."""
 
@@ -20,6 +25,32 @@ def decay_in_slope(optimizer: torch.optim.Optimizer) -> tuple[float, float]:
                 added += float((group["weight_decay"] * parameter.detach()).square().sum())
                 slope += float(parameter.grad.square().sum())
     return decay, (added / (added + slope)) ** 0.5 if added else 0.0
+
+
+@contextmanager
+def schedules_watched() -> Iterator[dict[int, lr_scheduler.LRScheduler]]:
+    """Give the schedules that are stepped meanwhile."""
+    step, found = lr_scheduler.LRScheduler.step, {}
+
+    def watched(schedule: lr_scheduler.LRScheduler, *args: object, **kwargs: object) -> None:
+        found[id(schedule)] = schedule
+        step(schedule, *args, **kwargs)
+
+    lr_scheduler.LRScheduler.step = watched
+    try:
+        yield found
+    finally:
+        lr_scheduler.LRScheduler.step = step
+
+
+def lengths(schedules: dict[int, lr_scheduler.LRScheduler]) -> list[tuple[str, int, int]]:
+    """Give kind, length, and how often it was stepped, of the schedules that have a length."""
+    kinds = [(type(schedule).__name__, schedule) for schedule in schedules.values()]
+    return [
+        (kind, int(getattr(schedule, _LENGTHS[kind])), schedule.last_epoch)
+        for kind, schedule in kinds
+        if kind in _LENGTHS
+    ]
 
 
 def symmetric_columns(rows: list[torch.Tensor]) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from probes import losses
 from probes.candidate import Candidate
-from probes.habits import decay_in_slope, total
+from probes.habits import decay_in_slope, lengths, schedules_watched, total
 from probes.watched_loss import watched_loss
 from torch import nn
 from torch.optim import optimizer as optimizers
@@ -54,6 +54,8 @@ class Notes:
         weights: what the loss was given beside output and batch, by name.
         one_sided: batches in which one axis of a matrix that is symmetric in the data was reordered.
         visited: the sum of all weights before the first step and after each; `left` that at the end.
+        schedules: the kind of each schedule that has a length, that length, and how often it was stepped.
+        whole: for each backward pass, what it starts at as a share of the loss that was computed last.
         augmented: batches of which most rows are not those of the data, with labels as they are there.
     """
 
@@ -81,6 +83,11 @@ class Notes:
     coupled: list[tuple[float, float]] = field(default_factory=list)
     weights: dict[str, list[float]] = field(default_factory=dict)
     one_sided: int = 0
+    schedules: list[tuple[str, int, int]] = field(default_factory=list)
+    betas: tuple[float, float] = (0.0, 0.0)
+    loss_given: float = 0.0
+    whole: list[float] = field(default_factory=list)
+    clipped: int = 0
     visited: set[float] = field(default_factory=set)
     left: float = 0.0
     augmented: list[list[torch.Tensor]] = field(default_factory=list)
@@ -106,11 +113,13 @@ def _run(candidate: Candidate) -> Notes:
         stack.enter_context(_optimizer_watched(network, notes))
         stack.enter_context(_backward_watched(network, notes, log))
         stack.enter_context(_modes_watched(network, notes))
+        stepped = stack.enter_context(schedules_watched())
         stack.enter_context(_replaced(module, "evaluate", _evaluate(module.evaluate, notes, log)))
         stack.enter_context(_replaced(module, "train", _train(module.train, notes)))
         stack.enter_context(_replaced(module, "compute_loss", watched_loss(candidate, notes)))
         torch.manual_seed(0)
         module.run(network, parts, steps=STEPS)
+    notes.schedules = lengths(stepped)
     notes.left = total(network)
     after = dict(network.named_parameters())
     notes.moved = [name for name, value in before.items() if name in after and not torch.equal(value, after[name])]
@@ -137,6 +146,7 @@ def _optimizer_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
         notes.steps, notes.optimizer = notes.steps + 1, type(optimizer).__name__
         notes.rates.append(float(optimizer.param_groups[0]["lr"]))
         notes.coupled.append(decay_in_slope(optimizer))
+        notes.betas = optimizer.param_groups[0].get("betas", notes.betas)[:2]
         kept[:] = [p.detach().clone() for p in network.parameters() if p.requires_grad]
 
     def after(optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
@@ -154,6 +164,7 @@ def _optimizer_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
 
     def clipped(*args: object, **kwargs: object) -> object:
         notes.clipped_late += notes.stepped
+        notes.clipped += 1
         return clip(*args, **kwargs)
 
     try:
@@ -179,6 +190,8 @@ def _backward_watched(network: nn.Module, notes: Notes, log: list[tuple[str, int
         if float(tensor.detach()) < -1e-4 and losses.is_never_negative(tensor):
             notes.impossible = min(notes.impossible, float(tensor.detach()))
         notes.losses.append(float(tensor.detach()))
+        if notes.loss_given:
+            notes.whole.append(float(tensor.detach()) / notes.loss_given)
         notes.alive.append(weakref.ref(tensor))
         notes.stepped = False
         # what is read after the last backward pass has trained nothing

@@ -33,7 +33,10 @@ def watched_loss(candidate: Candidate, notes: Notes) -> object:
                 if candidate.contract.task == "classification" and len(batch) > 1:
                     notes.augmented += _augmented(list(batch), known, labels)
                     notes.classes.append((len(batch[-1].unique()), len(batch[-1])))
-        return function(output, batch, *others, **named)
+        loss = function(output, batch, *others, **named)
+        if isinstance(loss, torch.Tensor) and loss.numel() == 1 and not notes.is_evaluating:
+            notes.loss_given = float(loss.detach())
+        return loss
 
     return compute_loss
 
