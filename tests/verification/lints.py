@@ -192,6 +192,20 @@ LINTS: dict[str, tuple[str, tuple[str, str]]] = {
             "    loss.backward()\n",
         ),
     ),
+    "soft targets without their square": (
+        "soft-targets",
+        _pair(
+            "def loss(a, b, T):\n    return F.kl_div(F.log_softmax(a / T, -1), F.softmax(b / T, -1))\n",
+            "def loss(a, b, T):\n    return F.kl_div(F.log_softmax(a / T, -1), F.softmax(b / T, -1)) * T**2\n",
+        ),
+    ),
+    "a quotient that the words write the other way round": (
+        "written-quotient",
+        _pair(
+            'def scale(alpha, rank):\n    """Give alpha / rank."""\n    return rank / alpha\n',
+            'def scale(alpha, rank):\n    """Give alpha / rank, not rank alone."""\n    return alpha / rank\n',
+        ),
+    ),
     "a file that may run code": (
         "unsafe-load",
         _pair('state = torch.load("w.pt", weights_only=False)\n', 'state = torch.load("w.pt")\n'),

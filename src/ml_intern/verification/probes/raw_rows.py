@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from probes.candidate import Candidate, Tensors, listed
 from probes.checks.base import StopError, inconclusive, not_applicable
@@ -20,7 +23,7 @@ def raw_rows(candidate: Candidate) -> Tensors:
     Raises:
         StopError: they are not by rows, or the splits are not the same when they are made again.
     """
-    raw = listed(candidate.raw)
+    raw = columns_of(candidate.raw)
     if not raw or any(tensor.ndim == 0 or len(tensor) != len(raw[0]) for tensor in raw):
         raise StopError(not_applicable("load_raw does not give tensors with one row a sample"))
     if not _same(split(candidate, raw), split(candidate, raw)):
@@ -28,10 +31,25 @@ def raw_rows(candidate: Candidate) -> Tensors:
     return raw
 
 
+def columns_of(raw: object) -> Tensors:
+    """Give the tensors of the raw data; arrays of numbers are copied into tensors."""
+    items = raw if isinstance(raw, tuple | list) else [raw]
+    if not all(isinstance(item, np.ndarray) and item.dtype.kind in "fiub" for item in items):
+        return listed(raw)
+    return [torch.from_numpy(item.copy()) for item in items]
+
+
+def as_given(raw: object, columns: Sequence[torch.Tensor]) -> object:
+    """Give columns in the form that the raw data have: one tensor or several, or arrays."""
+    is_array = isinstance(raw, np.ndarray) or (isinstance(raw, tuple | list) and isinstance(raw[0], np.ndarray))
+    made = tuple(column.numpy() for column in columns) if is_array else tuple(columns)
+    return made[0] if isinstance(raw, torch.Tensor | np.ndarray) else made
+
+
 def split(candidate: Candidate, raw: Tensors) -> Parts:
     """Give the parts that `raw` becomes, each as one batch."""
     copies = tuple(tensor.clone() for tensor in raw)
-    parts = candidate.module.make_splits(copies[0] if isinstance(candidate.raw, torch.Tensor) else copies)
+    parts = candidate.module.make_splits(as_given(candidate.raw, copies))
     made = {}
     for name, dataset in parts.items():
         if len(dataset) == 0:

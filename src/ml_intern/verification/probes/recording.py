@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from probes import losses
 from probes.candidate import Candidate
+from probes.habits import decay_in_slope, lengths, schedules_watched, total
+from probes.watched_loss import watched_loss
 from torch import nn
 from torch.optim import optimizer as optimizers
 from torch.utils.data import Dataset
 
 STEPS = 24
+_KEPT, _NUMBERS = 8, 20_000
+"""Batches, and numbers of each, that are kept of what a network is given."""
 
 
 class Recorded(Dataset):
@@ -41,7 +45,19 @@ class Recorded(Dataset):
 
 @dataclass(slots=True)
 class Notes:
-    """What was seen. Lists have an entry a step, or an evaluation."""
+    """What was seen. Lists have an entry a step, or an evaluation.
+
+    Attributes:
+        fed: numbers that the network was given, by whether it was evaluated and by the place of the input.
+        moved: parameters that are not what they were.
+        coupled: for each step of Adam with a decay that its second moment divides, the decay and its part of the slope.
+        weights: what the loss was given beside output and batch, by name.
+        one_sided: batches in which one axis of a matrix that is symmetric in the data was reordered.
+        visited: the sum of all weights before the first step and after each; `left` that at the end.
+        schedules: the kind of each schedule that has a length, that length, and how often it was stepped.
+        whole: for each backward pass, what it starts at as a share of the loss that was computed last.
+        augmented: batches of which most rows are not those of the data, with labels as they are there.
+    """
 
     losses: list[float] = field(default_factory=list)
     alive: list[weakref.ref] = field(default_factory=list)
@@ -62,6 +78,19 @@ class Notes:
     read_by_training: list[tuple[str, int]] = field(default_factory=list)
     mismatched: int = 0
     classes: list[tuple[int, int]] = field(default_factory=list)
+    fed: dict[tuple[bool, int], list[torch.Tensor]] = field(default_factory=dict)
+    moved: list[str] = field(default_factory=list)
+    coupled: list[tuple[float, float]] = field(default_factory=list)
+    weights: dict[str, list[float]] = field(default_factory=dict)
+    one_sided: int = 0
+    schedules: list[tuple[str, int, int]] = field(default_factory=list)
+    betas: tuple[float, float] = (0.0, 0.0)
+    loss_given: float = 0.0
+    whole: list[float] = field(default_factory=list)
+    clipped: int = 0
+    visited: set[float] = field(default_factory=set)
+    left: float = 0.0
+    augmented: list[list[torch.Tensor]] = field(default_factory=list)
     is_evaluating: bool = False
     is_training: bool = False
     stepped: bool = False
@@ -78,16 +107,22 @@ def _run(candidate: Candidate) -> Notes:
     notes, log = Notes(), []
     parts = {name: Recorded(dataset, name, log) for name, dataset in candidate.splits.items()}
     network = candidate.build()
+    before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     module = candidate.module
     with contextlib.ExitStack() as stack:
         stack.enter_context(_optimizer_watched(network, notes))
         stack.enter_context(_backward_watched(network, notes, log))
         stack.enter_context(_modes_watched(network, notes))
+        stepped = stack.enter_context(schedules_watched())
         stack.enter_context(_replaced(module, "evaluate", _evaluate(module.evaluate, notes, log)))
         stack.enter_context(_replaced(module, "train", _train(module.train, notes)))
-        stack.enter_context(_replaced(module, "compute_loss", _loss(candidate, notes)))
+        stack.enter_context(_replaced(module, "compute_loss", watched_loss(candidate, notes)))
         torch.manual_seed(0)
         module.run(network, parts, steps=STEPS)
+    notes.schedules = lengths(stepped)
+    notes.left = total(network)
+    after = dict(network.named_parameters())
+    notes.moved = [name for name, value in before.items() if name in after and not torch.equal(value, after[name])]
     return notes
 
 
@@ -110,12 +145,15 @@ def _optimizer_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
         notes.left_out = [n for n, p in network.named_parameters() if p.requires_grad and id(p) not in known]
         notes.steps, notes.optimizer = notes.steps + 1, type(optimizer).__name__
         notes.rates.append(float(optimizer.param_groups[0]["lr"]))
+        notes.coupled.append(decay_in_slope(optimizer))
+        notes.betas = optimizer.param_groups[0].get("betas", notes.betas)[:2]
         kept[:] = [p.detach().clone() for p in network.parameters() if p.requires_grad]
 
     def after(optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
         now = [p.detach() for p in network.parameters() if p.requires_grad]
         pairs = [(a - b).norm().item() / (b.norm().item() + 1e-12) for a, b in zip(now, kept, strict=False)]
         notes.updates.append(sorted(pairs)[len(pairs) // 2])
+        notes.visited.add(total(network))
         notes.stepped = True
 
     hooks = [
@@ -126,6 +164,7 @@ def _optimizer_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
 
     def clipped(*args: object, **kwargs: object) -> object:
         notes.clipped_late += notes.stepped
+        notes.clipped += 1
         return clip(*args, **kwargs)
 
     try:
@@ -151,6 +190,8 @@ def _backward_watched(network: nn.Module, notes: Notes, log: list[tuple[str, int
         if float(tensor.detach()) < -1e-4 and losses.is_never_negative(tensor):
             notes.impossible = min(notes.impossible, float(tensor.detach()))
         notes.losses.append(float(tensor.detach()))
+        if notes.loss_given:
+            notes.whole.append(float(tensor.detach()) / notes.loss_given)
         notes.alive.append(weakref.ref(tensor))
         notes.stepped = False
         # what is read after the last backward pass has trained nothing
@@ -163,7 +204,11 @@ def _backward_watched(network: nn.Module, notes: Notes, log: list[tuple[str, int
 
 @contextlib.contextmanager
 def _modes_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
-    def before(module: nn.Module, given: object) -> None:
+    def before(module: nn.Module, given: tuple) -> None:
+        for place, value in enumerate(given):
+            kept = notes.fed.setdefault((notes.is_evaluating, place), [])
+            if isinstance(value, torch.Tensor) and value.is_floating_point() and len(kept) < _KEPT:
+                kept.append(value.detach().flatten()[:_NUMBERS].clone())
         if notes.is_evaluating:
             notes.evaluated_in_train += module.training
             notes.evaluated_with_grad += torch.is_grad_enabled()
@@ -203,44 +248,3 @@ def _train(function: object, notes: Notes) -> object:
             notes.is_training = False
 
     return train
-
-
-def _loss(candidate: Candidate, notes: Notes) -> object:
-    function = candidate.module.compute_loss
-    known = {}
-    for dataset in candidate.splits.values():
-        for place in range(len(dataset)):
-            row = dataset[place]
-            if len(row) > 1:
-                known.setdefault(_keys(row[:-1]), set()).add(_key(row[-1]))
-    # a label that no row has is made by the loop: dropped, smoothed or mixed
-    labels = set().union(*known.values())
-
-    def compute_loss(output: object, batch: object, *others: object, **named: object) -> object:
-        if not notes.is_evaluating and isinstance(batch, tuple | list) and len(batch) > 1:
-            for *row, label in zip(*(column for column in batch if isinstance(column, torch.Tensor)), strict=False):
-                found = known.get(_keys(row))
-                notes.mismatched += found is not None and _is_of_another(label, found, labels)
-            if candidate.contract.task == "classification":
-                notes.classes.append((len(batch[-1].unique()), len(batch[-1])))
-        return function(output, batch, *others, **named)
-
-    return compute_loss
-
-
-def _is_of_another(label: torch.Tensor, own: set[bytes], known: set[bytes]) -> bool:
-    """Tell whether a row's label is that of another row, or its own rearranged: a mask turned without its picture."""
-    values = _key(label.flatten().sort().values)
-    rearranged = any(
-        values == _key(torch.frombuffer(bytearray(one), dtype=label.dtype).sort().values) for one in own if one
-    )
-    return _key(label) not in own and (_key(label) in known or rearranged)
-
-
-def _keys(row: Iterable[object]) -> bytes:
-    """Give what tells a row from others: all of it, for short discrete inputs are alike in one tensor or another."""
-    return b"".join(_key(torch.as_tensor(value)) for value in row)
-
-
-def _key(tensor: torch.Tensor) -> bytes:
-    return tensor.detach().contiguous().numpy().tobytes()

@@ -55,7 +55,7 @@ class StandIn(nn.Module):
 
     def forward(self, *inputs: object, **named: object) -> object:
         """Give the prepared rows; those that are equal take turns."""
-        keys = _keys([value for value in (*inputs, *named.values()) if isinstance(value, torch.Tensor)])
+        keys = keys_of([value for value in (*inputs, *named.values()) if isinstance(value, torch.Tensor)])
         if any(key not in self._places for key in keys):
             raise StopError(not_applicable("evaluate asks the network for other inputs than those of the rows"))
         rows = [next(self._places[key]) for key in keys]
@@ -110,7 +110,7 @@ def prepare(candidate: Candidate) -> list[Prepared]:
     are_numbers = candidate.contract.oracle == "regression" and candidate.is_single
     if classes is None and not are_numbers and not _are_pairs(candidate):
         raise StopError(not_applicable("the contract does not say how outputs and targets belong together"))
-    keys = _keys([given for given in candidate.model_inputs(rows) if isinstance(given, torch.Tensor)])
+    keys = keys_of([given for given in candidate.model_inputs(rows) if isinstance(given, torch.Tensor)])
     if classes is not None:
         return [_of_classes(candidate, rows, keys, classes, number) for number in range(COUNT)]
     if are_numbers:
@@ -118,7 +118,12 @@ def prepare(candidate: Candidate) -> list[Prepared]:
     return [_of_pairs(candidate, keys, number) for number in range(COUNT)]
 
 
-def _keys(inputs: Sequence[torch.Tensor]) -> list[bytes]:
+def keys_of(inputs: Sequence[torch.Tensor]) -> list[bytes]:
+    """Give what tells each row from others: all of its inputs.
+
+    Raises:
+        StopError: an input has not one row a sample.
+    """
     if not inputs or any(given.ndim == 0 or len(given) != len(inputs[0]) for given in inputs):
         raise StopError(not_applicable("not every input of the network has one row a sample"))
     arrays = [given.detach().contiguous().numpy() for given in inputs]

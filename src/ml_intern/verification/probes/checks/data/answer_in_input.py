@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from probes.asked import asked_classes
 from probes.candidate import Candidate, Tensors
 from probes.checks.base import Outcome, check, failed, not_applicable
 from torch.utils.data import DataLoader, Subset
@@ -42,7 +43,7 @@ def answer_in_input(candidate: Candidate) -> Outcome | None:
 
 def _tokens(candidate: Candidate, batch: Tensors, inputs: Tensors) -> Iterator[str]:
     """Tell of an input whose token is at each counted place the class asked for there, or of one too far ahead."""
-    asked, counts = _asked(candidate, batch, inputs)
+    asked, counts = asked_classes(candidate, batch, inputs)
     if asked is None or asked.ndim != 2 or len(asked[counts].unique()) < 3:
         return
     ahead = {}
@@ -60,20 +61,6 @@ def _agrees(given: torch.Tensor, asked: torch.Tensor, counts: torch.Tensor, shif
     size = min(given.shape[1] - shift, asked.shape[1])
     here = counts[:, :size]
     return size > 1 and bool(here.any()) and bool((given[:, shift : shift + size] == asked[:, :size])[here].all())
-
-
-def _asked(candidate: Candidate, batch: Tensors, inputs: Tensors) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Give for each place the class whose logit the loss would raise most, and which places count at all."""
-    made = candidate.run(candidate.network, inputs)
-    axes = [axis for axis, size in enumerate(made[0].shape) if axis and size == candidate.contract.classes]
-    if len(made) != 1 or len(axes) != 1 or not made[0].is_floating_point():
-        return None, None
-    equal = torch.zeros_like(made[0], requires_grad=True)
-    (slope,) = torch.autograd.grad(candidate.loss(equal, batch), equal, allow_unused=True)
-    if slope is None:
-        return None, None
-    slope = slope.movedim(axes[0], -1)
-    return slope.argmin(-1), slope.abs().sum(-1) > 0
 
 
 def _numbers(candidate: Candidate, batch: Tensors, inputs: Tensors) -> Iterator[str]:

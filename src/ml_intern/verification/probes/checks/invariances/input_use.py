@@ -17,7 +17,7 @@ _COLUMNS = 16
 def input_use(candidate: Candidate) -> Outcome | None:
     """Change each input; follow the slope to every element of those that have one."""
     for place, spec in enumerate(candidate.contract.inputs):
-        fixed = spec.high is not None and spec.high - spec.low <= 1
+        fixed = spec.dtype == "int64" and spec.high is not None and spec.high - spec.low <= 1
         if spec.role == "padding_mask" or fixed:
             continue
         name = spec.name or f"number {place + 1}"

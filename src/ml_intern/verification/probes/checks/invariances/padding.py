@@ -1,4 +1,4 @@
-"""What stands at padded positions changes nothing, and padding a sequence leaves its output.
+"""What stands at padded positions changes nothing, padding a sequence leaves its output, and its end is read.
 
 Source: Vaswani et al., arXiv 1706.03762; the padding mask of PyTorch's attention layers.
 """
@@ -34,6 +34,12 @@ def padding(candidate: Candidate) -> Outcome | None:
             advice="the mask is True where a token counts: fill the scores of the others with -inf (mask[:, None, None]"
             " == 0), leave them out of means, pack sequences; nn.MultiheadAttention wants the opposite, ~mask",
         )
+    if all(_leaves_the_end(candidate, mask, masked, valid) for valid in (_VALID - 1, _VALID)):
+        return failed(
+            "the last valid position of a padded sequence has no influence on the output, those before it have",
+            where=candidate.forward_place,
+            advice="lengths are one too small, or a slice ends before the last valid step",
+        )
     return _shorter(candidate, inputs, before) if len(masked) == 1 else None
 
 
@@ -50,6 +56,26 @@ def _other(candidate: Candidate, inputs: Tensors, place: int) -> torch.Tensor:
     tail = after[place][:, _VALID:]
     tail.copy_(changed(candidate.contract.inputs[place], tail.clone(), torch.Generator().manual_seed(3)))
     return candidate.run(candidate.warm, after)[0]
+
+
+def _leaves_the_end(candidate: Candidate, mask: int, masked: list[int], valid: int) -> bool:
+    """Tell whether another content of the last of `valid` positions moves nothing, and one of the first does."""
+    inputs = candidate.inputs(3, _LENGTH, seed=1)
+    if inputs[mask].shape[1] <= valid:
+        return False
+    inputs[mask][:, valid:] = False
+    before = candidate.run(candidate.warm, inputs)
+    masked = [place for place in masked if candidate.contract.inputs[place].role is None]
+
+    def moves(position: int) -> bool:
+        after = [given.clone() for given in inputs]
+        for place in masked:
+            one = after[place][:, position]
+            one.copy_(changed(candidate.contract.inputs[place], one.clone(), torch.Generator().manual_seed(position)))
+        now = candidate.run(candidate.warm, after)
+        return any(not torch.equal(a, b) for a, b in zip(before, now, strict=True))
+
+    return moves(0) and not moves(valid - 1)
 
 
 def _shorter(candidate: Candidate, inputs: Tensors, before: torch.Tensor) -> Outcome | None:

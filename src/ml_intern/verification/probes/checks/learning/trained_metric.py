@@ -25,6 +25,12 @@ def trained_metric(candidate: Candidate) -> Outcome | None:
     if higher is None:
         return not_applicable("the program does not say whether its metric is better when higher")
     untrained = [_score(candidate, candidate.build(seed)) for seed in range(_NETWORKS)]
+    if None not in untrained and set(untrained) == {1.0 if higher else 0.0}:
+        return failed(
+            f"{_NETWORKS} networks that are not trained score {untrained[0]:g}, and nothing is better",
+            where=candidate.place(candidate.module.evaluate),
+            advice="see what the answer is compared with: itself, or what the network was given",
+        )
     network = candidate.build()
     torch.manual_seed(0)
     candidate.module.train(network, dict(candidate.splits), **_steps(candidate))

@@ -13,6 +13,8 @@ from probes.checks.base import Outcome, check, failed
 from probes.recording import Notes, notes_of
 
 _ADAM_MOST, _SGD_MOST = 0.1, 10.0
+_SLOWEST = 0.97
+"""The first beta of Adam from which on it counts as the second; a one-cycle schedule takes it to 0.95."""
 
 
 @check(family="loop", cost="dear", needs=("forward", "loss", "run"), crash=True)
@@ -74,6 +76,12 @@ def _rates(notes: Notes) -> tuple[str, str] | None:
             f"the learning rate {max(notes.rates):g} of {notes.optimizer} moves weights by "
             f"{statistics.median(notes.updates):.0%} a step",
             "0.001 is a usual start for Adam, 0.1 for SGD",
+        )
+    if notes.betas[0] >= _SLOWEST and notes.betas[0] > notes.betas[1]:
+        return (
+            f"{notes.optimizer} averages slopes over more steps (beta {notes.betas[0]:g}) than their squares "
+            f"({notes.betas[1]:g})",
+            "betas=(0.9, 0.999): the first is that of the slope",
         )
     if max(notes.rates) < 1e-7:
         return f"the learning rate is {max(notes.rates):g}", "0.001 is a usual start for Adam, 0.1 for SGD"

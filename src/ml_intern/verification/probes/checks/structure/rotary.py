@@ -22,7 +22,10 @@ def rotary(candidate: Candidate) -> Outcome | None:
     if not found:
         return not_applicable("no attention was recognised")
     for node in found:
-        turned = [_is_turned(trace, ref) for ref in node.refs[:2]]
+        lengths = [value.shape[-2] for value in node.args[:2]]
+        if node.op in PRODUCTS:
+            lengths[1] = node.args[1].shape[-1]  # keys stand transposed in the product
+        turned = [_is_turned(trace, ref, length) for ref, length in zip(node.refs[:2], lengths, strict=True)]
         if not all(turned):
             which = (
                 "neither queries nor keys are"
@@ -44,8 +47,8 @@ def _leads_to_softmax(trace: Trace, number: int) -> bool:
     return number in ends
 
 
-def _is_turned(trace: Trace, ref: Ref) -> bool:
-    """Search the operations between the projection and the product for a factor of several values in [-1, 1]."""
+def _is_turned(trace: Trace, ref: Ref, length: int) -> bool:
+    """Search the operations between the projection and the product for a factor in [-1, 1] that differs by position."""
     pending, seen = [ref.node], set()
     while pending:
         number = pending.pop()
@@ -55,16 +58,18 @@ def _is_turned(trace: Trace, ref: Ref) -> bool:
         node = trace.nodes[number]
         if node.op in {"addmm", "mm", "linear"}:
             continue
-        if node.op == "mul" and len(node.refs) == 2 and _has_angles(trace, node.args, node.refs):
+        if node.op == "mul" and len(node.refs) == 2 and _has_angles(trace, node.args, node.refs, length):
             return True
         pending += [one.node for one in node.refs]
     return False
 
 
-def _has_angles(trace: Trace, args: tuple, refs: list[Ref]) -> bool:
+def _has_angles(trace: Trace, args: tuple, refs: list[Ref], length: int) -> bool:
     for value, ref in zip(args, refs, strict=False):
         fixed = not trace.depends(ref) and ref.leaf != "param"
         if isinstance(value, torch.Tensor) and fixed and value.numel() > 1:
             real = torch.view_as_real(value) if value.is_complex() else value
-            return bool((real.abs() <= 1.001).all()) and bool(real.float().std() > 0)
+            axes = [axis for axis, size in enumerate(value.shape) if size == length]
+            differs = any(bool((real.float().std(axis) > 0).any()) for axis in axes)
+            return bool((real.abs() <= 1.001).all()) and differs
     return False
