@@ -30,8 +30,8 @@ class TensorSpec:
     shape: Shape
     dtype: DType = "float32"
     name: str = ""
-    low: int = 0
-    high: int | None = None
+    low: int | float = 0
+    high: int | float | None = None
     role: Role | None = None
     ignore: int | None = None
 

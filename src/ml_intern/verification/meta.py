@@ -73,7 +73,7 @@ def _classes(meta: Mapping[str, object]) -> int | None:
     if meta.get("num_classes") is not None or not isinstance(meta.get("target"), Mapping):
         return _integer(meta.get("num_classes"), "num_classes")
     target = _tensor(meta["target"], "target")
-    return target.high if target.dtype == "int64" else None
+    return int(target.high) if target.dtype == "int64" and target.high is not None else None
 
 
 def _training(value: object) -> TrainingPlan | None:
@@ -166,12 +166,13 @@ def _tensors(meta: Mapping[str, object], key: str) -> tuple[TensorSpec, ...]:
 def _tensor(value: object, where: str) -> TensorSpec:
     given = _mapping(value, where)
     dtype: DType | None = _choice(given.get("dtype", "float32"), DType, f"{where}.dtype")
+    bound = _integer if dtype == "int64" else _number
     spec = TensorSpec(
         shape=_shape(given.get("shape"), f"{where}.shape"),
         dtype=dtype or "float32",
         name=str(given.get("name", where)),
-        low=_integer(given.get("low"), f"{where}.low") or 0,
-        high=_integer(given.get("high"), f"{where}.high"),
+        low=bound(given.get("low"), f"{where}.low") or 0,
+        high=bound(given.get("high"), f"{where}.high"),
         role=_choice(given.get("role"), Role, f"{where}.role"),
         ignore=_integer(given.get("ignore"), f"{where}.ignore"),
     )

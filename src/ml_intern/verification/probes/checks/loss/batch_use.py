@@ -5,6 +5,8 @@ Source: metamorphic testing; a likelihood that leaves out who was censored falls
 
 from __future__ import annotations
 
+import re
+
 import torch
 from probes.candidate import Candidate, Tensors
 from probes.checks.base import Outcome, check, failed, not_applicable
@@ -12,6 +14,8 @@ from probes.drawing import changed
 
 _ROWS = 12
 _TRIES = 3
+_FOR_SCORING = re.compile(r"(?:\w+_)?(?:labels?|class(?:es)?|targets?|ids?|index|groups?)(?:_\w+)?", re.IGNORECASE)
+"""Names of what a loss without labels leaves to the evaluation; where labels teach, `label-use` holds it to them."""
 
 
 @check(family="loss", cost="cheap", needs=("forward", "loss"))
@@ -26,7 +30,7 @@ def batch_use(candidate: Candidate) -> Outcome | None:
         output = network(*candidate.model_inputs(batch))
     for place, spec in enumerate(specs):
         is_fixed = spec.high is not None and spec.dtype == "int64" and spec.high - spec.low <= 1
-        if spec.role == "padding_mask" or is_fixed:
+        if spec.role == "padding_mask" or is_fixed or _FOR_SCORING.fullmatch(spec.name or ""):
             continue
         if not any(_matters(candidate, batch, output, place, seed) for seed in range(_TRIES)):
             return failed(
