@@ -61,6 +61,7 @@ class Notes:
 
     losses: list[float] = field(default_factory=list)
     alive: list[weakref.ref] = field(default_factory=list)
+    kept_alive: int = 0
     stale: int = 0
     thrown_away: int = 0
     impossible: float = 0.0
@@ -193,6 +194,7 @@ def _backward_watched(network: nn.Module, notes: Notes, log: list[tuple[str, int
         if notes.loss_given:
             notes.whole.append(float(tensor.detach()) / notes.loss_given)
         notes.alive.append(weakref.ref(tensor))
+        notes.kept_alive = max(notes.kept_alive, sum(reference() is not None for reference in notes.alive))
         notes.stepped = False
         # what is read after the last backward pass has trained nothing
         notes.read_by_training = list(log)

@@ -33,8 +33,8 @@ def modes(candidate: Candidate) -> Outcome | None:
             where=evaluate,
             advice="@torch.no_grad() above evaluate",
         )
-    alive = sum(reference() is not None for reference in notes.alive)
-    if alive > 3 and len(notes.alive) >= STEPS // 2:
+    alive = notes.kept_alive
+    if alive > max(3, len(notes.alive) // 2) and len(notes.alive) >= STEPS // 2:
         return failed(
             f"{alive} losses of earlier steps are kept with their graphs: memory grows with each step",
             where=train,
