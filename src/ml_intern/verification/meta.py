@@ -166,7 +166,7 @@ def _tensors(meta: Mapping[str, object], key: str) -> tuple[TensorSpec, ...]:
 def _tensor(value: object, where: str) -> TensorSpec:
     given = _mapping(value, where)
     dtype: DType | None = _choice(given.get("dtype", "float32"), DType, f"{where}.dtype")
-    bound = _integer if dtype == "int64" else _number
+    bound = _integer if given.get("dtype") == "int64" else _number
     spec = TensorSpec(
         shape=_shape(given.get("shape"), f"{where}.shape"),
         dtype=dtype or "float32",
