@@ -121,7 +121,7 @@ class JobTests(SandboxTests):
         follow = f"backend.start({spec!r}, {order!r}).wait(on_event=lambda event: print('seen', flush=True))"
         process = self.start_process(follow)
         assert process.stdout is not None
-        for _ in range(9):
+        for _ in range(29):  # a step is a line printed and a line reported
             process.stdout.readline()
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

@@ -10,11 +10,11 @@ from planted_bugs import BUGS, RIGHT, bugs, write
 
 from ml_intern.verification.corpus import programs
 
-_BLIND, _FRESH = BUGS.parent / "blind", BUGS.parent / "fresh"
+_OTHERS = ("blind", "fresh", "strangers")
 _CORPORA = pytest.mark.parametrize(
     ("listing", "right"),
-    [(BUGS, RIGHT), *((corpus / "bugs.json", corpus / "correct") for corpus in (_BLIND, _FRESH))],
-    ids=["own", "blind", "fresh"],
+    [(BUGS, RIGHT), *((BUGS.parent / name / "bugs.json", BUGS.parent / name / "correct") for name in _OTHERS)],
+    ids=["own", *_OTHERS],
 )
 
 

@@ -58,6 +58,28 @@ def split(candidate: Candidate, raw: Tensors) -> Parts:
     return made
 
 
+def parts_of(raw: Tensors, parts: Parts) -> list[str]:
+    """Give for each raw row the only part that holds its numbers in the same columns; "" where none or several do."""
+    some = next(iter(parts.values()))
+    known = [set(_marks(column)) for column in raw]
+    shown = [
+        (j, k)
+        for j, column in enumerate(raw)
+        for k, tensor in enumerate(some)
+        if column.dtype == tensor.dtype and column.shape[1:] == tensor.shape[1:] and set(_marks(tensor)) <= known[j]
+    ]
+    places: dict[tuple[bytes, ...], set[str]] = {}
+    for name, tensors in parts.items():
+        for key in zip(*(_marks(tensors[k]) for _, k in shown), strict=True):
+            places.setdefault(key, set()).add(name)
+    found = [places.get(key, set()) for key in zip(*(_marks(raw[j]) for j, _ in shown), strict=True)]
+    return [next(iter(names)) if len(names) == 1 else "" for names in found] or [""] * len(raw[0])
+
+
+def _marks(tensor: torch.Tensor) -> list[bytes]:
+    return [row.contiguous().numpy().tobytes() for row in tensor]
+
+
 def changed(before: Parts, after: Parts, tensor: int, share: float) -> list[Row]:
     """Give the rows of which output number `tensor` changed by more than `share` of the largest change.
 

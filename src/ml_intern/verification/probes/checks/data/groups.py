@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from probes.candidate import Candidate, Tensors
 from probes.checks.base import Outcome, check, failed
-from probes.raw_rows import Parts, homes, raw_rows, split
+from probes.raw_rows import Parts, homes, parts_of, raw_rows, split
 
 _GROUPS, _MEMBERS, _ASKED = 12, 3, 6
 _FEWEST = 10
@@ -24,10 +24,14 @@ def groups(candidate: Candidate) -> Outcome | None:
     before = split(candidate, raw)
     shown = next((j for j, column in enumerate(raw) if column.is_floating_point()), None)
     for number, column in enumerate(raw):
-        if shown is None or not _repeats(column) or not _changes_nothing(candidate, raw, before, number):
+        if not _repeats(column) or not _changes_nothing(candidate, raw, before, number):
             continue
         values = column.unique()[:_GROUPS]
-        cut = sum(_is_cut(candidate, raw, before, shown, column == value) for value in values)
+        if shown is None:  # rows of integers, which cannot be marked by a little noise
+            own = parts_of(raw, before)
+            cut = sum(len({own[int(n)] for n in (column == value).nonzero().flatten()} - {""}) > 1 for value in values)
+        else:
+            cut = sum(_is_cut(candidate, raw, before, shown, column == value) for value in values)
         if cut:
             return failed(
                 f"column {number} of the raw rows names groups that the splits ignore: {cut} of {len(values)} groups "
