@@ -111,6 +111,34 @@ def test_no_right_program_is_accused_by_these_checks(corpus: Path, sandbox_pytho
     assert (open_ends, len(told)) == ({}, len(programs))
 
 
+STRANGERS = BUGS.parent / "strangers"
+BESIDE_FILLINGS = {
+    "qa_dropout_in_evaluation": "eval-determinism",
+    "qa_questions_split": "groups",
+    "reward_pairs_split": "groups",
+}
+
+
+@pytest.mark.sandbox
+def test_answers_beside_fillings_are_compared_and_groups_of_rows_of_integers_are_followed(
+    sandbox_python: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, list[str]] = {}
+    for bug in bugs(STRANGERS / "bugs.json"):
+        name, check = f"{bug.program}_{bug.name}", BESIDE_FILLINGS.get(f"{bug.program}_{bug.name}")
+        if check is not None:
+            (tmp_path / f"{name}.py").write_text(bug.planted(STRANGERS / "correct"), "utf-8")
+            asked[name] = [check]
+    for program in ("qa", "reward"):
+        (tmp_path / f"{program}.py").write_text((STRANGERS / "correct" / f"{program}.py").read_text("utf-8"), "utf-8")
+        asked[program] = sorted(set(BESIDE_FILLINGS.values()))
+
+    told = judged(sorted(tmp_path.glob("*.py")), sandbox_python, asked)
+
+    failed = {(name, check) for name, results in told.items() for check, said in results.items() if said[0] == "fail"}
+    assert failed == {(f"{name}.py", check) for name, check in BESIDE_FILLINGS.items()}
+
+
 DDPM = (CORPORA[0] / "correct" / "ddpm.py").read_text("utf-8")
 STEP_BY_STEP = DDPM[
     DDPM.index("    for step in reversed") : DDPM.index("    return x\n\n\n@torch.no_grad()\ndef evaluate")
