@@ -11,4 +11,6 @@ import sys
 
 if __name__ == "__main__":
     sys.path.append(os.path.dirname(__file__))  # -I leaves it out
-    sys.exit(__import__("walls").main(sys.argv[1]))
+    import walls  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports] - beside this file
+
+    sys.exit(walls.main(sys.argv[1]))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
