@@ -18,7 +18,7 @@ from types import ModuleType, SimpleNamespace
 import torch
 from probes.checks.base import StopError, inconclusive, not_applicable
 from probes.drawing import draw
-from probes.fills import without_fills
+from probes.fills import agree
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -249,13 +249,8 @@ def listed(value: object) -> Tensors:
 
 
 def close(first: torch.Tensor, second: torch.Tensor, tolerance: float = 1e-4) -> bool:
-    """Compare against the largest value; half precision is given what it cannot keep."""
-    if first.shape != second.shape:
-        return False
-    if first.dtype in {torch.float16, torch.bfloat16}:
-        tolerance = max(tolerance, 2e-2)
-    first, second = without_fills(first.double(), second.double(), tolerance)
-    return first.numel() == 0 or bool((first - second).abs().max() <= tolerance * (1 + second.abs().max()))
+    """Tell whether `first` has the shape and, but for rounding, the values of `second`."""
+    return first.shape == second.shape and agree(second, first, tolerance)
 
 
 def all_close(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor], tolerance: float = 1e-4) -> bool:

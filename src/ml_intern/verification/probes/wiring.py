@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from probes.fills import without_fills
+from probes.fills import agree
 from probes.locate import assigned_at, first_layer_not_finite, first_layer_that_mixes, parameter_names
 from safetensors.torch import load_model, save_model
 from torch import nn
@@ -246,11 +246,8 @@ def remarks(subject: Subject, network: nn.Module) -> list[str]:
 
 
 def close(first: torch.Tensor, second: torch.Tensor, tolerance: float = 1e-5) -> bool:
-    """Compare against the largest value; half precision is given what it cannot keep."""
-    if first.dtype in {torch.float16, torch.bfloat16}:
-        tolerance = max(tolerance, 2e-2)
-    first, second = without_fills(first.double(), second.double(), tolerance)
-    return first.numel() == 0 or bool((first - second).abs().max() <= tolerance * (1 + first.abs().max()))
+    """Tell whether `second` has, but for rounding, the values of `first`."""
+    return agree(first, second, tolerance)
 
 
 def _place(network: nn.Module, subject: Subject) -> str:

@@ -23,12 +23,12 @@ def groups(candidate: Candidate) -> Outcome | None:
     raw = raw_rows(candidate)
     before = split(candidate, raw)
     shown = next((j for j, column in enumerate(raw) if column.is_floating_point()), None)
+    own = parts_of(raw, before) if shown is None else []
     for number, column in enumerate(raw):
         if not _repeats(column) or not _changes_nothing(candidate, raw, before, number):
             continue
         values = column.unique()[:_GROUPS]
         if shown is None:  # rows of integers, which cannot be marked by a little noise
-            own = parts_of(raw, before)
             cut = sum(len({own[int(n)] for n in (column == value).nonzero().flatten()} - {""}) > 1 for value in values)
         else:
             cut = sum(_is_cut(candidate, raw, before, shown, column == value) for value in values)
