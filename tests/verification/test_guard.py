@@ -145,10 +145,26 @@ def test_samples_that_differ_are_counted_though_their_memory_is_filled_anew(sess
 
     counted = session.run(
         "import gc\nseen = next(o for o in gc.get_objects() if type(o).__name__ == 'Batches')\n"
-        "seen.samples, seen.calls, seen.distinct()"
+        "seen.samples, seen.calls, seen.marks.distinct()"
     )
 
     assert counted == "(203, 103, 40)"
+
+
+def test_once_the_data_are_known_few_batches_are_marked_and_new_samples_are_still_found(session: Session) -> None:
+    session.run(PRELUDE)
+    session.run("torch.manual_seed(0)\nnet, data = network.Net(), torch.randn(300, 4)")
+    epochs = "for _ in range({}):\n    for rows in torch.randperm(len(data)).split(10): net(data[rows])\n"
+    found = "marks = next(o for o in gc.get_objects() if type(o).__name__ == 'Marks')\n"
+
+    session.run(f"import gc\n{epochs.format(20)}{found}")
+    assert session.run("marks.is_settled, marks.known") == "(True, 300)"
+    session.run(f"before = marks.marked\n{epochs.format(20)}")
+    assert session.run("marks.marked - before < 20 * 300 / 4, marks.distinct()") == "(True, 300)"
+    session.run(f"data = torch.cat([data, torch.randn(100, 4)])\n{epochs.format(40)}")
+    assert session.run("marks.distinct()") == "400"
+    session.run(f"data = torch.randn(5000, 4)\nmarks.__init__(torch)\n{epochs.format(1)}")
+    assert session.run("marks.is_settled, marks.distinct()") == "(False, 5000)"
 
 
 def test_wrappers_that_add_nothing_trained_are_allowed(session: Session) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PARTS = (
-    "rules", "states", "saved", "stalls", "losses", "readings", "batches", "recovery", "courses", "ending", "watch",
+    "rules", "states", "saved", "stalls", "losses", "readings", "marks", "batches", "recovery", "courses", "ending",
+    "watch",
 )  # fmt: skip
 """The watch's own files, each after those it uses."""
 

@@ -6,12 +6,7 @@ import contextlib
 import time
 import weakref
 
-COLUMNS = 64
-"""Numbers of a sample that tell it from others, evenly spread."""
-MOST = 2_000_000
-"""Samples up to which those that differ are counted."""
-WAITING = 32
-"""Batches that are noted together, at most."""
+import ml_intern_marks as marks
 
 
 class Noting:
@@ -60,8 +55,7 @@ class Batches:
         self.depth = 0
         self.first = []
         self.samples = self.calls = 0
-        self.marks, self.weights = [], {}
-        self.waiting, self.kind_waiting = [], None
+        self.marks = marks.Marks(torch)
         self.alive = clock()
         self.largest = None
         self.hooks = []
@@ -104,7 +98,7 @@ class Batches:
         if tensor is not None:
             self.samples += tensor.shape[0]
             self.calls += 1
-            self.mark(tensor)
+            self.marks.add(tensor)
             cast = self.cast(tensor.device.type) if self.casts() else None
         self.latest[id(module)] = (args, kwargs, self.random(), cast)
         if self.is_curious and not self.hooks:
@@ -115,50 +109,6 @@ class Batches:
         torch = self.torch
         is_cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # `meta` has none
         return (kind, torch.get_autocast_dtype(kind)) if is_cast else None
-
-    def mark(self, tensor):
-        """Copy what tells the samples of a batch apart, (batch, ...); several batches are noted together later.
-
-        For an operation on a small batch costs as much as one on many.
-        """
-        torch = self.torch
-        is_plain = tensor.layout == torch.strided and not (tensor.is_nested or tensor.is_complex() or tensor.is_meta)
-        is_wrapped = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-        if self.samples > MOST or not is_plain or is_wrapped or not tensor.numel():
-            self.marks = None if self.samples > MOST or self.marks is None else self.marks
-            return
-        if self.marks is None:
-            return
-        kind = tensor.shape[1:], tensor.dtype, tensor.device
-        if kind != self.kind_waiting or len(self.waiting) == WAITING:
-            self.note_waiting()
-            self.kind_waiting = kind
-        rows = tensor.detach()
-        if len(kind[0]) != 1:
-            rows = rows.reshape(len(rows), -1)  # (batch, numbers)
-        if rows.shape[1] > COLUMNS:
-            rows = rows[:, :: -(-rows.shape[1] // COLUMNS)]  # (batch, at most COLUMNS)
-        self.waiting.append(rows.clone())  # the same memory may hold the next batch soon
-
-    def note_waiting(self):
-        """Keep a number for each sample that waits, on its device; the same sample has the same."""
-        if not self.waiting:
-            return
-        torch = self.torch
-        rows, self.waiting = torch.cat(self.waiting).double(), []
-        place = (rows.device, rows.shape[1])
-        if place not in self.weights:
-            drawn = torch.rand(place[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-            self.weights[place] = drawn.to(rows.device)
-        # rounded, for the last bit of a product depends on the place of the row
-        self.marks.append((rows @ self.weights[place]).float())
-
-    def distinct(self):
-        """Count the samples that differ; 0 where that is not known."""
-        if self.marks is not None:
-            self.note_waiting()
-        marks = [mark.cpu() for mark in self.marks or ()]
-        return len(self.torch.cat(marks).unique()) if marks else 0
 
     def follow(self, roots):
         """From the first step on, watch the trained networks only."""

@@ -12,7 +12,7 @@ def tell(watch):
         watch.channel.write(kind="settings", unread=watch.settings.unread()[:64])
     look_last(watch)
     tell_saved(watch)
-    counted = {"calls": watch.batches.calls, "distinct": watch.batches.distinct()}
+    counted = {"calls": watch.batches.calls, "distinct": watch.batches.marks.distinct()}
     for course in watch.ended:
         latest = course.last_reading(watch.batches.samples)
         watch.catch_up(course, course.take())
