@@ -19,7 +19,12 @@ import os
 import signal
 import struct
 import sys
-from typing import NoReturn, TypedDict
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import NoReturn, TypedDict
+else:
+    TypedDict = dict  # which its classes are when the program runs
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW_MOUNTS, _NEW_CGROUP, _NEW_UTS, _NEW_IPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000

@@ -13,7 +13,10 @@ import os
 import signal
 import sys
 import types
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib would cost 3 ms at each start
 sys.path[:] = [entry for entry in sys.path if entry != _HERE]  # the user's modules of these names must win

@@ -6,9 +6,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any
 
 import processes
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any
 
 _FULL = 4 << 20
 """Bytes that wait for the host, above which no more output shall be taken from the code."""

@@ -14,9 +14,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import processes
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any
 
 _WORKER = os.path.join(os.path.dirname(__file__), "worker.py")  # noqa: PTH118, PTH120 - pathlib costs milliseconds
 _PATIENCE = 5.0

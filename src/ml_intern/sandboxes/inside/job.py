@@ -11,12 +11,15 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import processes
 from bounded import Bounded
 from readers import Readers
 from watchdog import Watchdog
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any
 
 _LINE = 1 << 20
 _REPORTS = 64 << 20

@@ -10,9 +10,12 @@ import select
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NoReturn
 
 import lockdown
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 GRACE = 3.0
 """Seconds between an interrupt and the kill."""

@@ -11,13 +11,16 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 import processes
 from bounded import TAIL, Bounded
 from channel import Channel
 from hiring import Hiring, Worker
 from watchdog import Watchdog
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any
 
 _RESULT = 1 << 20
 """Bytes of the longest line that a worker may send."""

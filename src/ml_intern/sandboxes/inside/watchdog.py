@@ -6,10 +6,13 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import consumption
 from processes import TICK, send
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from typing import Any
 
 _RESERVE = 512 << 20
 """Bytes of memory or disk that the machine itself must keep."""
