@@ -33,7 +33,7 @@ def test_a_paper_is_found_read_and_asked(
         assert "seven epochs" in call("ask", "how many epochs", "--paper", "2101.00001")
         assert json.loads(call("ask", "top-5 reached", "--json").splitlines()[0])["passage"]["anchor"] == "3"
         facts = {fact["facet"]: fact for fact in map(json.loads, call("sweep", "2101.00001", "--json").splitlines())}
-        assert "epochs" in facts["length of training"]["quotations"][0]["text"]
+        assert "epochs" in facts["epochs and steps"]["quotations"][0]["text"]
 
 
 def test_watch_tells_a_paper_once_and_starts_a_run_for_each_new_one(

@@ -227,6 +227,32 @@ def test_what_the_authors_did_comes_before_what_is_usual_and_a_new_value_before_
     assert batches("b", done, again, tuned) == [done, tuned, again]
 
 
+def test_asides_come_after_what_the_paper_proposes_and_say_that_they_are(tmp_path: Path) -> None:
+    tried = "• Relative position embedding: positional encoding, sinusoidal or rotary, instead of learned ones."
+    used = "A learned position embedding is added."
+    index = Index(tmp_path)
+    index.add(
+        "1", passages(document(section("3", "Input", text(used)), section("D", "Position Embedding", text(tried))))
+    )
+
+    found = {finding.facet: finding.quotations for finding in sweep(index, "1")}["positions"]
+
+    assert [(quotation.text, quotation.is_aside) for quotation in found] == [(used, False), (tried, True)]
+
+
+def test_a_quotation_of_a_table_names_it_and_a_long_one_is_cut_between_words(tmp_path: Path) -> None:
+    caption = Block(kind="caption", text="Table 3: Settings.")
+    table = Block(kind="table", text="| Epochs | Batch size |\n| --- |\n| 7 | 4096 |", rows=(("Epochs",), ("7",)))
+    index = Index(tmp_path)
+    long = "We train with a batch size of 64 and " + "very " * 80 + "much care."
+    index.add("1", passages(document(section("A", "Setup", caption, table), section("B", "More", text(long)))))
+
+    found = {finding.facet: finding.quotations for finding in sweep(index, "1")}["batch size"]
+
+    assert {quotation.anchor for quotation in found} == {"A, Table 3", "B"}
+    assert next(q.text for q in found if q.anchor == "B").endswith("very …")
+
+
 def test_a_word_within_another_is_no_sign_of_hardware(tmp_path: Path) -> None:
     other, told = "Training time: the output has a score of 3.", "Training time was 3 days on 8 GPUs."
 

@@ -31,6 +31,7 @@ from ml_intern.core.sandbox import (
 from ml_intern.publishing.bundle import Bundle, write
 from ml_intern.tools import HubDeployer
 from ml_intern.tools._evaluation import bundled
+from ml_intern.tools._files import read_text
 from ml_intern.verification.source import source_digest
 from publishing.samples import (
     DATASET,
@@ -293,7 +294,10 @@ def test_the_example_really_runs_where_there_is_a_sandbox(hub: Hub, tmp_path: Pa
     run = Run(tmp_path, hub=hub)
     run.sandboxes = backend
 
-    assert run.publish().text.endswith("the card's example ran and printed:\n[2]")
+    assert run.publish().text.endswith(
+        "the card's example ran and printed:\n[2]\nThe card: read_file calls/call-1/README.md."
+    )
+    assert "usage" in read_text(run.paths, "calls/call-1/README.md", start_line=1, lines=200).lower()
 
 
 def test_without_settings_of_its_own_it_publishes_to_the_home_of_the_run(

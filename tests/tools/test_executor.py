@@ -15,10 +15,11 @@ from typing import cast
 import pytest
 
 from ml_intern.core.errors import SandboxError
-from ml_intern.core.events import RunStarted, ToolStarted
+from ml_intern.core.events import RunStarted, ToolFinished, ToolStarted
 from ml_intern.core.facts import NetworkVerified, Trained
+from ml_intern.core.followed import PaperPoint, PaperSwept
 from ml_intern.core.live import Live, Metric, ToolOutput
-from ml_intern.core.messages import Observation
+from ml_intern.core.messages import Observation, ToolCall
 from ml_intern.core.sandbox import Sandbox, SandboxBackend, SandboxSpec
 from ml_intern.tools.executor import PyTorchExecutor
 from support import Calls
@@ -277,6 +278,55 @@ def test_long_output_is_bounded_for_the_model_and_whole_on_disk(bench: Bench) ->
     assert len(shown.text) < 4400
     assert len((bench.paths.call(call.call.id) / "output.log").read_text("utf-8").splitlines()) == 3000
     assert bench.call("read_file", path=f"calls/{call.call.id}/output.log", start_line=3000).text.endswith("j" * 60)
+
+
+@pytest.mark.sandbox
+def test_a_table_of_alike_lines_is_shown_whole_and_what_is_folded_says_where_the_rest_is(bench: Bench) -> None:
+    few = bench.call("run_python", code="for n in range(8): print(f'rate {n / 10} accuracy {n / 8:.3f}')").text
+    many = bench.call("run_python", code="for n in range(80): print(f'rate {n / 10} accuracy {n / 80:.6f}')").text
+
+    assert few.splitlines() == [f"rate {n / 10} accuracy {n / 8:.3f}" for n in range(8)]
+    assert "more lines like this" in many
+    assert "(all of it: read_file calls/" in many
+
+
+@pytest.mark.sandbox
+def test_a_call_that_kept_no_output_says_so(bench: Bench) -> None:
+    shown = bench.call("read_file", path="calls/c7/output.log")
+
+    assert (shown.ok, shown.text) == (
+        False,
+        "calls/c7/output.log: no such file is kept; what the call said is its answer",
+    )
+
+
+@pytest.mark.sandbox
+def test_a_training_already_says_where_it_differs_from_the_paper(bench: Bench) -> None:
+    point = PaperPoint(name="optimizer", values=("sgd",), quotation="We use SGD.", anchor="3")
+    swept = PaperSwept(paper="2010.11929v2", title="T", source="html", points=(point,))
+    bench.check()
+    bench.journal.append(
+        ToolFinished(
+            call=ToolCall(id="p", name="sweep_paper", arguments={}), observation=Observation(text="", facts=(swept,))
+        )
+    )
+
+    said = bench.train().text
+
+    assert "2010.11929v2 says otherwise: optimizer: the paper sgd (section 3), ours adamw. Record a `departure`" in said
+
+
+@pytest.mark.sandbox
+def test_claims_of_the_wrong_kind_are_refused_with_what_they_must_be(bench: Bench) -> None:
+    bench.call("write_file", path="network.py", content=NETWORK)
+
+    def claim(**claims: object) -> str:
+        return bench.call("check_network", file="network.py", claims=claims, **CHECK).text
+
+    assert claim(readout="cls") == "claims.readout (which token the head reads) must be a number; got 'cls'"
+    assert claim(positional="yes") == "positional: 'yes' is neither 'tokens' nor 'patches:P' with the size of a patch"
+    assert "No check measures the claims heads; known are task (a kind)" in claim(heads=4)
+    assert "readout (number of the token that the head reads)" in claim(heads=4)
 
 
 @pytest.mark.sandbox

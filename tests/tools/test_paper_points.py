@@ -70,6 +70,16 @@ def test_what_differs_is_told_until_a_departure_gives_the_reason() -> None:
     assert render(made, [replace(departed, point="patch size")]) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("optimizer", "optimiser and weight decay"), ("epochs", "epochs and steps"), ("heads", "attention heads")],
+)
+def test_a_departure_may_name_a_point_as_the_sweep_does(name: str, said: str) -> None:
+    made = compared(records(point(name, "77")), NETWORK, TRAINING)
+
+    assert render(made, [Departed(point=said, decision="other", reason="small data")]) == ""
+
+
 def test_an_argument_left_to_its_default_is_held_against_the_paper_too(tmp_path: Path) -> None:
     source = {"network.py": b"class Net:\n    def __init__(self, classes, depth=4, heads=2): ...\n"}
     verified = replace(VERIFIED, arguments='{"classes": 3, "heads": 8}', source_digest=source_digest(source))

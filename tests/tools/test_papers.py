@@ -181,7 +181,7 @@ def test_a_sweep_quotes_facts_and_makes_the_run_follow_the_paper(reader: ArXivRe
 
     observation = sweep.run(sweep.parse({"paper": "2101.00001"}), context)
 
-    assert 'length of training (7):\n- "We train for 7 epochs." [section A]' in quoted(observation.text)
+    assert 'epochs and steps (7):\n- "We train for 7 epochs." [section A]' in quoted(observation.text)
     assert 'width (768): see "overall architecture"' in quoted(observation.text)  # its sentence stands there already
     (swept,) = observation.facts
     assert isinstance(swept, PaperSwept)

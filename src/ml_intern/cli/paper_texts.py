@@ -107,4 +107,5 @@ class Papers:
                 continue
             self._terminal.data(f"{finding.facet}{'' if finding.quotations else ': not found'}")
             for quotation in finding.quotations:
-                self._terminal.data(f'  "{quotation.text}" [section {quotation.anchor}]')
+                mark = "aside: " if quotation.is_aside else ""
+                self._terminal.data(f'  {mark}"{quotation.text}" [section {quotation.anchor}]')

@@ -9,7 +9,15 @@ from ml_intern.core.events import Record
 from ml_intern.core.facts import Constraint, ContractAgreed, ContractChecked, Departed, Kept
 from ml_intern.core.folds import chosen_training, facts
 
-_SAME = {"layer": "depth", "layers": "depth", "block": "depth", "blocks": "depth", "dim": "width", "dataset": "data"}
+_SAME = {
+    "layer": "depth",
+    "layers": "depth",
+    "block": "depth",
+    "blocks": "depth",
+    "dim": "width",
+    "dataset": "data",
+    "optimiser": "optimizer",
+}
 _EMPTY = frozenset({"of", "the", "a", "number", "size", "set", "for", "and", "to", "network", "training"})
 
 

@@ -28,6 +28,15 @@ _SAID_OF_OTHERS = re.compile(
 """A citation as the subject of a sentence: its numbers are not this paper's."""
 _OURS = re.compile(r"\bwe\b|\ball\s+(?:our\s+|of\s+our\s+)?(?:models|networks)\b", re.IGNORECASE)
 """Words with which authors say what they did themselves."""
+_ASIDE = re.compile(
+    r"^\W*•|^\W*(?:table|fig(?:ure)?)\.? \w+:"
+    r"|\b(?:preliminary|ablat\w+|alternativ\w+|instead of|compar(?:e|ed|ing|isons?)|baselines?|unlike|explor\w+)\b"
+    r"|\b(?:(?:we|also) tr(?:y|ied)|(?:prior|future) works?|attention maps?|visuali[sz]\w+)\b",
+    re.IGNORECASE,
+)
+"""Sentences on what was tried, compared or shown beside what the paper proposes; such lists' entries, and captions."""
+_LABEL = re.compile(r"^\**(table\s*[A-Z]?\d+)", re.IGNORECASE | re.MULTILINE)
+"""What the caption of a table calls it: one floats, so its section may be that before the one that speaks of it."""
 _NO_QUANTITY = re.compile(
     r"\b(?:19|20)\d\d[a-z]?\b|\b(?:fig(?:ure)?s?|tab(?:le)?s?|eq(?:uation)?s?|sections?|appendix)\b\.?\s*[(\w.]+",
     re.IGNORECASE,
@@ -46,7 +55,8 @@ class Facet:
     """One kind of fact.
 
     `phrasings` are the words papers use for it, `sign` is what a sentence that states it has, and `has_quantity`
-    whether that is a number. `point` is what a contract calls it, empty where it is none; `values` and `column` say how
+    whether that is a number; `compares` says that comparisons are what is asked for. `point` is what a contract calls
+    it, empty where it is none; `values` and `column` say how
     it is read, see `points`.
     """
 
@@ -54,6 +64,7 @@ class Facet:
     phrasings: tuple[str, ...]
     sign: str
     has_quantity: bool
+    compares: bool = False
     point: str = ""
     values: tuple[str, ...] = ()
     column: str = ""
@@ -61,11 +72,15 @@ class Facet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotation:
-    """Words of the paper as they stand there, with the section that has them."""
+    """Words of the paper as they stand there, with the section that has them.
+
+    An aside speaks of what was tried, compared or shown beside what the paper proposes, as far as its words tell.
+    """
 
     anchor: str
     page: int | None
     text: str
+    is_aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +101,7 @@ def facets() -> tuple[Facet, ...]:
             phrasings=tuple(entry["phrasings"]),
             sign=entry["sign"],
             has_quantity=entry.get("has_quantity", False),
+            compares=entry.get("compares", False),
             point=entry.get("point", ""),
             values=tuple(entry.get("value", ())),
             column=entry.get("column", ""),
@@ -114,6 +130,7 @@ def _heads(text: str) -> int:
 
 def _finding(facet: Facet, hits: Sequence[Hit], found: Sequence[Hit], variants: frozenset[Passage]) -> Finding:
     quotations = _quotations(hits, facet)
+    quotations.sort(key=lambda quotation: quotation.is_aside)
     if facet.values:
         own, around = ([h for h in some if not _OF_OTHERS.search(" ".join(h.passage.path))] for some in (hits, found))
         valued = _valued(own, facet) or _valued(around, facet) or _valued(hits, facet) or _valued(found, facet)
@@ -146,7 +163,17 @@ def _quotations(hits: Sequence[Hit], facet: Facet) -> list[Quotation]:
 
 def _quotation(hit: Hit, facet: Facet) -> Quotation | None:
     best = _best(hit.passage.text, facet)
-    return Quotation(anchor=hit.passage.anchor, page=hit.passage.page, text=best[:QUOTED]) if best else None
+    if not best:
+        return None
+    is_aside = not facet.compares and _ASIDE.search(best) is not None
+    label = _LABEL.search(hit.passage.text) if hit.passage.kind == "table" else None
+    anchor = f"{hit.passage.anchor}, {label[1]}" if label else hit.passage.anchor
+    return Quotation(anchor=anchor, page=hit.passage.page, text=_cut(best), is_aside=is_aside)
+
+
+def _cut(text: str) -> str:
+    """Shorten a quotation at the end of a word, and show that it was."""
+    return text if len(text) <= QUOTED else f"{text[:QUOTED].rpartition(' ')[0]} …"
 
 
 def _best(text: str, facet: Facet) -> str:

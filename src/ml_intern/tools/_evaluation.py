@@ -347,7 +347,7 @@ def _dataset(context: ToolContext, trained: Trained) -> DatasetPrepared:
 def _network(context: ToolContext, trained: Trained) -> NetworkVerified:
     """Give the pass that the training stood on: the last of this source before it, whatever was checked since."""
     known = all_facts(context.records)
-    before = known[: known.index(trained)]
+    before = known[: known.index(trained)] if trained in known else known  # which a call that still runs is not
     passed = [f for f in before if isinstance(f, NetworkVerified) and f.source_digest == trained.source_digest]
     if not passed:
         raise ToolError("the network of this training has no forward pass")

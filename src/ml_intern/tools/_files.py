@@ -23,6 +23,7 @@ SHOWN = 8000
 _LISTED = 30
 _SHOWN_PLACES = 8
 _LOGS = ("output.log", "metrics.jsonl")
+_CARD = "README.md"
 
 
 def write_text(paths: RunPaths, path: str, content: str) -> str:
@@ -87,6 +88,8 @@ def read_text(paths: RunPaths, path: str, *, start_line: int, lines: int) -> str
     except ToolError as error:
         if name == TOOLBOX.name and root == paths.workspace:
             return offered()
+        if root == paths.root / "calls":
+            raise ToolError(f"{path}: no such file is kept; what the call said is its answer") from error
         raise ToolError(f"{error}. The workspace has: {_listing(paths.workspace, '.')}") from error
     if b"\0" in data[:4096]:
         raise ToolError(f"{path} is no text; look at it with run_python")
@@ -106,7 +109,9 @@ def _place(paths: RunPaths, path: str) -> tuple[Path, str]:
         _, _, rest = path.partition("/")
         if rest.count("/") == 1 and rest.endswith(_LOGS):
             return paths.root / "calls", rest
-        raise ToolError(f"of a call only {' and '.join(_LOGS)} can be read, as in calls/ID/output.log")
+        if rest.count("/") == 1 and rest.endswith(f"/{_CARD}"):
+            return paths.root / "calls", f"{rest.removesuffix(_CARD)}publication/{_CARD}"
+        raise ToolError(f"of a call only {', '.join(_LOGS)} and a card can be read, as in calls/ID/output.log")
     if path.startswith("/") and path.rstrip("/") != "/workspace" and not path.startswith("/workspace/"):
         raise ToolError(f"{path} is not readable here; use a path in /workspace or /outputs, or run_python")
     return paths.workspace, path.removeprefix("/workspace").strip("/") or "."

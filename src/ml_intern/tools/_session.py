@@ -20,6 +20,8 @@ from ml_intern.verification.condense import condense, explained
 from ml_intern.verification.training import guard_mounts
 
 _RECIPES = "rules"
+_UNFOLDED = 2000
+"""Characters of output up to which lines that are alike are all shown: they are what was asked for."""
 _GONE = "(A new session: variables of earlier calls are gone; files are still there.)"
 
 
@@ -143,7 +145,7 @@ def _had_session(context: ToolContext) -> bool:
 
 def _shown(done: Execution, call_id: str, remark: str) -> str:
     """Put output, value, error and what became of the session into one text."""
-    parts = [remark, condense(done.output).rstrip()]
+    parts = [remark, condense(done.output, folds=len(done.output) > _UNFOLDED).rstrip()]
     parts.append(f"→ {condense(done.value, 1500)}" if done.value is not None else "")
     parts.append(explained(done.traceback or done.error or "", 2500))
     parts.append("Interrupted after its time limit; variables are kept." if done.timed_out and not done.died else "")
@@ -152,6 +154,7 @@ def _shown(done: Execution, call_id: str, remark: str) -> str:
         f"The session was lost ({done.died}); a fresh one stands ready, without variables." if done.died else ""
     )
     parts += [f"Figure saved: {path}" for path in done.artefacts]
-    if done.traceback or done.dropped or len(done.output) > len(parts[1]) + 200:
+    lines = sum(bool(line.strip()) for line in done.output.split("\n"))
+    if done.traceback or done.dropped or lines > len(parts[1].split("\n")):
         parts.append(f"(all of it: read_file calls/{call_id}/output.log)")
     return "\n".join(part for part in parts if part) or "(no output)"

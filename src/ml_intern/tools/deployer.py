@@ -178,6 +178,7 @@ def _checked(
         if destination.location == "hub"
         else f"No Hub token is set, so the model was published to a local folder, not to the Hub: {url} ({revision})."
     )
+    output += f"\nThe card: read_file calls/{context.call_id}/{CARD}."
     return Observation(
         text=f"{where} Every file was fetched again and is equal; the card's example ran and printed:\n{output}",
         facts=(

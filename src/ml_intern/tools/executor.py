@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
+from ml_intern.core.facts import Departed, Trained
+from ml_intern.core.folds import facts
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.core.sandbox import GPU
 from ml_intern.tools import _files
+from ml_intern.tools import _paper_points as paper_points
 from ml_intern.tools._checked import checked_network, waived
 from ml_intern.tools._custody import Part
 from ml_intern.tools._define import Toolset, tool
-from ml_intern.tools._evaluation import evaluate_training
+from ml_intern.tools._evaluation import completed, evaluate_training
 from ml_intern.tools._inspected import inspected, last_check
 from ml_intern.tools._order import training_order
 from ml_intern.tools._packages import install_packages
@@ -95,7 +98,7 @@ class PyTorchExecutor(Toolset):
 
     @tool(recovery="repeat")
     def read_file(self, context: ToolContext, path: str, start_line: int = 1, lines: int = 200) -> str:
-        """Read lines of a text file: network.py, /outputs/CALL/log.txt, or a call's output calls/CALL/output.log.
+        """Read lines of a text file: network.py, /outputs/CALL/log.txt, or calls/CALL/output.log of code that ran.
 
         Of a folder, such as /workspace, it lists the files.
         """
@@ -188,7 +191,8 @@ class PyTorchExecutor(Toolset):
             context, script, network, hyperparameters or {}, gpu=self._gpu, timeout=limit, recover=recover
         )
         list_verified(context)
-        return trained(context, order, self._ahead)
+        observed = trained(context, order, self._ahead)
+        return replace(observed, text=observed.text + _differs_from_paper(context, observed))
 
     @tool(effect="execute", recovery="repeat", requires=("trained",))
     def evaluate(self, context: ToolContext, training: str = "", part: Part = "final") -> Observation:
@@ -204,6 +208,15 @@ class PyTorchExecutor(Toolset):
         """End the session and what stands by; running trainings go on."""
         self._session.close()
         self._ahead.close()
+
+
+def _differs_from_paper(context: ToolContext, observed: Observation) -> str:
+    """Say already after a training where it differs from the paper that is followed: before anything is scored."""
+    made = next((fact for fact in observed.facts if isinstance(fact, Trained)), None)
+    if made is None:
+        return ""
+    compared = paper_points.compared(context.records, completed(context, made), made)
+    return paper_points.render(compared, facts(context.records, Departed))
 
 
 def _request(

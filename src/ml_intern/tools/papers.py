@@ -99,7 +99,7 @@ class ArXivReader(Toolset):
         """Quote what a paper says on about 30 facts an implementation needs, from depth to schedule, with sections.
 
         Do this before you implement a paper: the card sets its values against yours; give a `departure` for each that
-        differs. What is not quoted may still be there: ask_papers.
+        differs. An `aside` is on what was tried or compared. What is not quoted may still be there: ask_papers.
         """
         library = self._open()
         findings, document = library.sweep(paper), library.read(paper)
@@ -152,7 +152,9 @@ def _facts(findings: Sequence[Finding], read: Sequence[PaperPoint]) -> Iterator[
             continue
         again = ", ".join(dict.fromkeys(f'"{above[q.text]}"' for q in shown if q.text in above))
         yield f"{finding.facet}{values.get(points[finding.facet], '')}:{f' see {again}' if again else ''}"
-        yield from (f'- "{q.text}" [section {q.anchor}]' for q in shown if q.text not in above)
+        yield from (
+            f'- {"aside: " if q.is_aside else ""}"{q.text}" [section {q.anchor}]' for q in shown if q.text not in above
+        )
         above |= {q.text: finding.facet for q in shown if q.text not in above}
     if silent:
         yield f"not found: {', '.join(silent)}"

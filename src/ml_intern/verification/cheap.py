@@ -14,7 +14,7 @@ from ml_intern.core.sandbox import SandboxBackend
 from ml_intern.verification.checking import CheckReport, CheckRequest, CheckResult, check_candidate
 from ml_intern.verification.contract import Claims, NetworkContract, Task, TensorSpec
 from ml_intern.verification.forward import ForwardRequest
-from ml_intern.verification.meta import contract_of_shapes
+from ml_intern.verification.meta import contract_of_shapes, positions_matter
 from ml_intern.verification.registry import FAMILIES
 from ml_intern.verification.source import source_digest
 
@@ -24,8 +24,9 @@ SECONDS = 10.0
 
 _OWN = ("task", "causal", "pad_id", "positional")
 _SHOWN = 3
-_EVIDENCE = 700
-"""Characters of one check's evidence."""
+_EVIDENCE, _REASON = 700, 120
+"""Characters of one check's evidence, and of why one could not judge."""
+_KINDS = {"int": "number", "float": "number", "bool": "true or false", "str": "word", "Norm": "pre or post"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +50,22 @@ def claimed(request: ForwardRequest, claims: Mapping[str, object]) -> NetworkCon
         raise ToolError(f"claims: task {task!r} is none of {', '.join(get_args(Task))}")
     if pad is not None and type(pad) is not int:
         raise ToolError(f"claims: pad_id must be a token id, not {pad!r}")
-    positional = claims.get("positional")
-    contract = contract_of_shapes(
-        tuple(
-            TensorSpec(shape=i.shape, dtype=i.dtype, low=i.low, high=i.high if i.dtype == "int64" else None)
-            for i in request.inputs
-        ),
-        request.output_shape,
-        task=known,
-        causal=bool(claims.get("causal")),
-        pad_id=pad,
-        claims={name: value for name, value in claims.items() if name not in _OWN},
-    )
-    return replace(contract, positional=str(positional)) if positional else contract
+    try:
+        positional = positions_matter("tokens" if claims.get("positional") is True else claims.get("positional"))
+        contract = contract_of_shapes(
+            tuple(
+                TensorSpec(shape=i.shape, dtype=i.dtype, low=i.low, high=i.high if i.dtype == "int64" else None)
+                for i in request.inputs
+            ),
+            request.output_shape,
+            task=known,
+            causal=bool(claims.get("causal")),
+            pad_id=pad,
+            claims={name: value for name, value in claims.items() if name not in _OWN},
+        )
+    except ToolError as error:  # a file declares these in a variable META, a call does not
+        raise ToolError(str(error).removeprefix("META ")) from error
+    return replace(contract, positional=positional) if positional else contract
 
 
 def check_cheaply(
@@ -138,8 +142,9 @@ def _told(report: CheckReport, fact: NetworkChecked) -> str:
             f"Mend it and call check_network again. Only if the task wants exactly this: waive. {lines[0]}",
         ]
     lines += [f"Waived: {name}, because {why}." for name, why in fact.waived.items()]
-    if fact.inconclusive:
-        lines.append(f"Not judged: {', '.join(fact.inconclusive)}.")
+    unjudged = [f"{r.name} ({one_line(r.evidence, _REASON)})" for r in report.results if r.status == "inconclusive"]
+    if unjudged:
+        lines.append(f"Not judged: {'; '.join(unjudged)}.")
     if fact.unmeasured:
         lines.append(f"No check measures the claims {', '.join(fact.unmeasured)}; known are {', '.join(_known())}.")
     return "\n".join(lines)
@@ -150,4 +155,10 @@ def _evidence(result: CheckResult) -> str:
 
 
 def _known() -> Sequence[str]:
-    return (*_OWN, *(spec.name for spec in fields(Claims) if spec.name != "unknown"))
+    """Name the claims that checks measure, each with what its value is."""
+    own = ("task (a kind)", "causal (true or false)", "pad_id (number)", "positional (tokens or patches:SIZE)")
+    kinds = {
+        spec.name: _KINDS.get(str(spec.type).removesuffix(" | None"), "numbers of outputs") for spec in fields(Claims)
+    }
+    kinds["readout"] = "number of the token that the head reads"
+    return (*own, *(f"{name} ({kind})" for name, kind in kinds.items() if name != "unknown"))

@@ -32,12 +32,16 @@ _SHOWN = 2
 """Lines of one form that are shown; further ones are counted."""
 
 
-def condense(text: str, limit: int = LIMIT) -> str:
-    """Fold progress bars, lines of one form and library frames, then cut the middle out to fit `limit` characters."""
+def condense(text: str, limit: int = LIMIT, *, folds: bool = True) -> str:
+    """Fold progress bars, lines of one form and library frames, then cut the middle out to fit `limit` characters.
+
+    Without `folds` lines of one form are all shown.
+    """
     stated = _warnings(map(_unlogged, _states(text)))
     kept = (line for line in stated if line.strip() and not _CARETS.match(line))
     lines = [line for line in kept if not _ADVICE.search(line)]
-    return shorten("\n".join(_fold(list(_frames(lines)))), limit)
+    framed = list(_frames(lines))
+    return shorten("\n".join(_fold(framed) if folds else framed), limit)
 
 
 MARK = "[explained]"

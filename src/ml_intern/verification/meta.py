@@ -53,7 +53,7 @@ def contract_of(meta: Mapping[str, object]) -> NetworkContract:
         outputs=_outputs(meta.get("output_shape")),
         oracle=_choice(meta.get("oracle"), Oracle, "oracle"),
         causal=_causal(meta, inputs),
-        positional=_positional(meta.get("positional")),
+        positional=positions_matter(meta.get("positional")),
         patch_tokens=_integer(meta.get("patch_tokens"), "patch_tokens"),
         pad_id=_integer(meta.get("pad_id"), "pad_id"),
         symmetric=bool(meta.get("symmetric")),
@@ -138,7 +138,7 @@ def claims_of(given: Mapping[str, object]) -> Claims:
         norm=_choice(given.get("norm"), Norm, "claims.norm"),
         residual_adds=_integer(given.get("residual_adds"), "claims.residual_adds"),
         attn_scale=None if given.get("attn_scale") is None else bool(given["attn_scale"]),
-        readout=_integer(given.get("readout"), "claims.readout"),
+        readout=_integer(given.get("readout"), "claims.readout (which token the head reads)"),
         tied=None if given.get("tied") is None else bool(given["tied"]),
         skip_concats=_integer(given.get("skip_concats"), "claims.skip_concats"),
         positions=None if positions is None else str(positions),
@@ -216,7 +216,12 @@ def _axis(value: object) -> CausalAxis:
     return CausalAxis(input=source, in_dim=inside, out_dim=outside)
 
 
-def _positional(value: object) -> str | None:
+def positions_matter(value: object) -> str | None:
+    """Read where the order of parts of the input must matter.
+
+    Raises:
+        ToolError: it is neither `tokens` nor `patches:P`.
+    """
     if value is None or value is False:
         return None
     if not isinstance(value, str) or not _PATCHES.fullmatch(value):
