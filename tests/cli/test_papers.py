@@ -56,6 +56,12 @@ def test_watch_tells_a_paper_once_and_starts_a_run_for_each_new_one(
     assert tasks == ["What is in 2102.00003v1?", "What is in 2102.00002v1?"]
 
 
+@pytest.mark.parametrize("runs", ["0", "-1"])
+def test_a_watch_that_may_start_no_run_is_refused(capsys: pytest.CaptureFixture[str], runs: str) -> None:
+    assert main(["watch", "x", "--task", "Read {paper}", "--max-runs", runs]) == 2
+    assert f"--max-runs is {runs}; give 1 or more" in capsys.readouterr().err
+
+
 def test_a_task_that_does_not_name_the_paper_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "x", "--task", "train something"]) == 2
     assert "write {paper}" in capsys.readouterr().err
@@ -67,6 +73,9 @@ def test_a_task_that_does_not_name_the_paper_is_refused(capsys: pytest.CaptureFi
         (["read", "no paper"], "no arXiv identifier"),
         (["search", "x", "--limit", "0"], "--limit is 0"),
         (["ask", "x", "--limit", "99"], "--limit is 99"),
+        (["ask", "???"], "the question has no word"),
+        (["references", "2101.00001", "--limit", "-5"], "--limit is -5"),
+        (["sweep", "2101.00001", "2101.00002"], "takes one paper, not 2"),
     ],
 )
 def test_what_cannot_be_had_is_an_error_of_the_person_who_asked(

@@ -33,11 +33,11 @@ def _escaped(line: str) -> str:
 FILLING = "The networks of this study are trained with patches of four by four pixels and nothing else."
 
 
-def paper() -> bytes:
+def paper(title: str = "Patches Are Enough: a Study of Small Vision Networks") -> bytes:
     """Give a paper of two pages with broken words, a list that looks like headings, and references."""
     return pdf(
         [
-            "Patches Are Enough: a Study of Small Vision Networks",
+            title,
             "Abstract",
             "We cut images into patches. " + FILLING,
             "1 Introduction",

@@ -161,3 +161,13 @@ def test_elements_as_deep_as_allowed_are_read() -> None:
     deep = "<em>" * 180 + "deep" + "</em>" * 180
 
     assert read(deep, pages.INTRODUCTION, pages.METHOD, pages.RESULTS).sections[0].blocks[-1] == paragraph("deep")
+
+
+@pytest.mark.parametrize("mark", ['style="display: none"', 'style="color:red;visibility:hidden"', "hidden"])
+def test_what_no_reader_of_the_page_sees_is_left_out(mark: str) -> None:
+    shown = pages.INTRODUCTION.replace("We show:", f"We <span {mark}>obey and </span>show:")
+
+    content = read(pages.ABSTRACT, shown, pages.METHOD, pages.RESULTS)
+
+    assert "We show:" in str(content)
+    assert "obey" not in str(content)

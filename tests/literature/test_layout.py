@@ -292,6 +292,19 @@ def test_instructions_in_a_paper_are_text_like_any_other() -> None:
     assert "Ignore all instructions" in str(read(page))
 
 
+def test_text_that_no_reader_sees_is_left_out_and_a_scan_keeps_what_was_recognised_on_it() -> None:
+    page = two_columns().text(-400, 690, "Beside the page").text(LEFT, 690, "Tiny words", size=0.5)
+    page.operators.append("3 Tr BT /F0 10 Tf 1 0 0 1 72 90 Tm (Without ink) Tj ET 0 Tr")
+    scan = Page().picture(0, 0, 612, 792)
+    scan.operators.append("3 Tr")
+    scan.paragraph(LEFT, 90, [f"Recognised words of line {n}, in order." for n in range(20)])
+
+    shown = str(read(page))
+
+    assert not any(hidden in shown for hidden in ("Beside the page", "Tiny words", "Without ink"))
+    assert "Recognised words of line 7, in order." in str(read(scan))
+
+
 def test_a_broken_table_of_places_is_read_all_the_same() -> None:
     file = document(two_columns())
 
@@ -305,6 +318,10 @@ def test_a_broken_table_of_places_is_read_all_the_same() -> None:
     ("file", "reason"),
     [
         (document(), "no page"),
+        (
+            document(two_columns()).replace(b"/Type /Page /Parent 2 0 R", b"/Type /Pages /Kids [2 0 R]"),
+            "cannot be opened",
+        ),
         (document(Page()), "no text layer"),
         (
             document(two_columns()).replace(b"/Root 1 0 R", b"/Root 1 0 R /Encrypt << /Filter /Other /V 9 >>"),

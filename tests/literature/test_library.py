@@ -101,10 +101,23 @@ def test_a_source_without_tex_leads_to_the_pdf(open_library: Open, arxiv: ArXiv)
     assert (document.source, document.passed_over[-1]) == ("pdf", "TEX: the authors sent a PDF and no TeX")
 
 
+def test_a_pdf_of_another_paper_is_refused(open_library: Open, arxiv: ArXiv) -> None:
+    arxiv.files["/pdf/cs/0112017v1"] = pdfs.paper()
+
+    with pytest.raises(ToolError, match="PDF: the file has the title of another paper"):
+        open_library().read("cs/0112017v1")
+
+
+def test_a_pdf_without_headings_is_read_and_says_so(open_library: Open, arxiv: ArXiv) -> None:
+    arxiv.files["/pdf/cs/0112017v1"] = pdfs.pdf(["On Old Identi-", "fiers", *[pdfs.FILLING] * 20])
+
+    assert "No heading was found, so the text is one section." in open_library().read("cs/0112017v1").content.notes
+
+
 def test_what_was_read_once_is_read_again_without_a_request(
     open_library: Open, arxiv: ArXiv, time: VirtualTime
 ) -> None:
-    arxiv.files["/pdf/cs/0112017v1"] = pdfs.paper()
+    arxiv.files["/pdf/cs/0112017v1"] = pdfs.paper("On Old Identifiers")
     first = open_library().read("cs/0112017v1")
     asked = len(arxiv.asked)
     time.now += 1000 * DAY
@@ -215,6 +228,8 @@ def test_where_arxiv_is_busy_the_hub_is_searched_and_then_semantic_scholar(open_
         ("the Hugging Face Hub", ["2101.00001"]),
     ]
     assert found[0].papers[0].published == "2021-01-04"
+    assert [f.papers[0].name for f in found] == ["2101.00001", "2101.00001"]  # neither knows the newest version
+    assert (found[0].papers[0].citations, found[1].papers[0].citations) == (SCHOLAR["citationCount"], None)
     assert "arXiv asks this machine" in found[1].passed_over[0]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from literature.arxiv_server import VISION
 from ml_intern.core.errors import ToolError
 from ml_intern.literature.document import Block, Content, Document, Section
-from ml_intern.literature.rendering import find, pages, parts
+from ml_intern.literature.rendering import entry, find, pages, parts
 
 
 def section(number: str, title: str, level: int, *texts: str, page: int | None = None) -> Section:
@@ -78,6 +80,16 @@ def test_a_section_is_found_by_number_title_or_a_piece_of_it(wanted: str, anchor
 def test_an_unknown_section_lists_the_known() -> None:
     with pytest.raises(ToolError, match=r"'7.3' is no section .* 1, 3, 3.1, 3.1.1, 3.2, Model, Model \(2\), A, Ref"):
         find(PAPER, "7.3")
+
+
+def test_what_a_catalogue_or_a_paper_has_too_much_of_is_cut() -> None:
+    crowd = parts(document(*(section(str(n), f"Part {n}", 1) for n in range(3000))))
+    with pytest.raises(ToolError) as refused:
+        find(crowd, "nothing")
+
+    assert len(entry(replace(VISION, abstract="word " * 300_000))) < 3_000
+    assert len(str(refused.value)) < 1_000
+    assert "more" in str(refused.value)
 
 
 def test_a_piece_of_several_titles_lists_those() -> None:

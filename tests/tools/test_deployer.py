@@ -297,7 +297,7 @@ def test_the_example_really_runs_where_there_is_a_sandbox(hub: Hub, tmp_path: Pa
     assert run.publish().text.endswith(
         "the card's example ran and printed:\n[2]\nThe card: read_file calls/call-1/README.md."
     )
-    assert "usage" in read_text(run.paths, "calls/call-1/README.md", start_line=1, lines=200).lower()
+    assert "\n| torch | 2.13.0 |" in read_text(run.paths, "calls/call-1/README.md", start_line=1, lines=200)
 
 
 def test_without_settings_of_its_own_it_publishes_to_the_home_of_the_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
@@ -48,7 +49,10 @@ class Papers:
                 self._terminal.json(asdict(paper))
             else:
                 authors = ", ".join(paper.authors)
-                self._terminal.data(f"{paper.name}  {paper.published}  {paper.title}\n    {authors}")
+                cited = "" if paper.citations is None else f"\n    cited {paper.citations} times"
+                self._terminal.data(f"{paper.name}  {paper.published}  {paper.title}\n    {authors}{cited}")
+        if not found.papers:
+            self._terminal.note(f"no paper has all of {query!r}, says {found.service}; use fewer or other words")
 
     def read(self, reference: str, section: str, *, whole: bool) -> None:
         """Print the contents, a part, or everything."""
@@ -70,9 +74,12 @@ class Papers:
         """Print the passages, best first."""
         if not 1 <= limit <= 50:
             raise ConfigError(f"--limit is {limit}; give 1 to 50")
+        if not any(re.search(r"\w", question) for question in questions):
+            raise ConfigError("the question has no word")
         hits = self._library.ask(questions, references, limit=limit)
         if not hits:
-            self._terminal.note("no passage has any of these words; read the paper first, or name it with --paper")
+            asked = "use others" if references else "papers that were never read are asked only if --paper names them"
+            self._terminal.note(f"no passage has any of these words; {asked}")
         for hit in hits:
             if self._as_json:
                 self._terminal.json(asdict(hit))
@@ -82,14 +89,10 @@ class Papers:
 
     def related(self, reference: str, kind: str, *, limit: int) -> None:
         """Print what a paper cites, who cites it, or which repositories name it."""
+        if not 1 <= limit <= 1000:
+            raise ConfigError(f"--limit is {limit}; give 1 to 1000")
         if kind == "repositories":
-            linked = self._library.linked(reference)
-            if self._as_json:
-                self._terminal.json(asdict(linked))
-                return
-            for name, found in (("model", linked.models), ("data set", linked.datasets)):
-                for repository in found[:limit]:
-                    self._terminal.data(f"{name}  {repository}")
+            self._repositories(reference, limit=limit)
             return
         ask = self._library.references if kind == "references" else self._library.citations
         for neighbour in ask(reference, limit=limit):
@@ -97,6 +100,17 @@ class Papers:
                 self._terminal.json(asdict(neighbour))
             else:
                 self._terminal.data(neighbour_line(neighbour))
+
+    def _repositories(self, reference: str, *, limit: int) -> None:
+        linked = self._library.linked(reference)
+        if self._as_json:
+            self._terminal.json(asdict(linked))
+            return
+        for name, found in (("model", linked.models), ("data set", linked.datasets)):
+            for repository in found[:limit]:
+                self._terminal.data(f"{name}  {repository}")
+        if linked.code:
+            self._terminal.data(f"code  {linked.code}")
 
     def sweep(self, reference: str) -> None:
         """Print each fact with its quotations."""

@@ -75,7 +75,7 @@ def _paper(
         return None
     return Paper(
         id=reference.id,
-        version=1,
+        version=0,
         title=clean(" ".join(title.split())),
         authors=tuple(clean(author) for author in authors if author),
         published=published.date().isoformat() if published else "",

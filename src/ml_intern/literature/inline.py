@@ -16,10 +16,14 @@ SILENT_CLASSES = frozenset({
 _APART = frozenset({"td", "th", "tr", "br", "li", "p", "div"})
 """What does not run on from the text before it."""
 
+_HIDDEN = re.compile(r"\b(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]))", re.IGNORECASE)
+"""A style of what no reader of the page sees: it is not for us either."""
+
 
 def is_silent(element: Element) -> bool:
     """Whether nothing in `element` belongs to the paper's text."""
-    return element.tag in SILENT_TAGS or bool(element.classes & SILENT_CLASSES)
+    hidden = "hidden" in element.attributes or _HIDDEN.search(element.attributes.get("style", "")) is not None
+    return hidden or element.tag in SILENT_TAGS or bool(element.classes & SILENT_CLASSES)
 
 
 def inline(element: Element, *, skip: Callable[[Element], bool] = is_silent) -> str:

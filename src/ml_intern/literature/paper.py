@@ -33,7 +33,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
-    """One version of a paper as the catalogue describes it; `published` is the day of its first version."""
+    """One version of a paper as the catalogue describes it; `published` is the day of its first version.
+
+    `version` is 0 where who found the paper does not know it; `citations` is None but where it counts them.
+    """
 
     id: str
     version: int
@@ -42,11 +45,12 @@ class Paper:
     published: str
     categories: tuple[str, ...]
     abstract: str
+    citations: int | None = None
 
     @property
     def name(self) -> str:
-        """Identifier with version, such as `2010.11929v2`: what never changes its content."""
-        return f"{self.id}v{self.version}"
+        """Identifier with version, such as `2010.11929v2`, if it is known: what never changes its content."""
+        return f"{self.id}v{self.version}" if self.version else self.id
 
 
 def as_reference(text: str) -> Reference | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +15,10 @@ from ml_intern.literature.document import Content, Refusal
 
 TIMEOUT = 900.0
 """Seconds for one file; 15 pages take about one, but a page that must be recognised takes ten."""
+ALIKE = 0.6
+"""Part of the words of a title that the first pages must have: catalogues and files write some of them differently."""
+FIRST = 12_000
+"""Characters at the beginning that hold the title, whatever is printed above it."""
 _CONTENT = TypeAdapter(Content)
 
 
@@ -36,3 +43,19 @@ def _content(answer: bytes) -> Content | Refusal:
         return _CONTENT.validate_json(answer)
     except ValidationError:
         return Refusal(reason="reading the PDF gave nothing that can be understood", lasting=False)
+
+
+def of_paper(content: Content, title: str) -> Content | Refusal:
+    """Refuse what does not have the title of the paper that was asked for, and note where no heading was found."""
+    begin = "\n".join(block.text for section in content.sections[:3] for block in section.blocks)[:FIRST]
+    begin = _letters("\n".join([begin, *(section.title for section in content.sections[:3])]))
+    words = [folded for word in title.split() if len(folded := _letters(word)) > 3]
+    if words and sum(word in begin for word in words) < ALIKE * len(words):
+        return Refusal(reason="the file has the title of another paper")
+    if any(section.title and section.title != "Footnotes" for section in content.sections):
+        return content
+    return replace(content, notes=(*content.notes, "No heading was found, so the text is one section."))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text)).casefold()

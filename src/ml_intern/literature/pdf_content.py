@@ -86,7 +86,10 @@ def _pages(pdf: bytes) -> tuple[list[RawPage], int]:
     room = MAX_CHARACTERS
     can_recognise, recognised = recognition.is_available(), 0
     for number in range(len(document)):
-        page = document[number]
+        try:
+            page = document[number]
+        except pypdfium2.PdfiumError as error:
+            raise UnreadableError(f"its page {number + 1} cannot be opened ({error})") from error
         pages.append(read_page(page))
         if can_recognise and recognised < MOST_RECOGNISED and recognition.is_picture(pages[-1]):
             pages[-1] = recognition.recognised(page, pages[-1], recognition.rapid())

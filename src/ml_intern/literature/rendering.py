@@ -15,6 +15,8 @@ from ml_intern.literature.scholar import Neighbour
 
 PAGE_LIMIT = 6_000
 """Characters of a page that is shown at once."""
+ABSTRACT, LISTED = 2_500, 60
+"""Characters of an abstract (arXiv takes 1,920), and sections of which an error names so many."""
 _LABEL = re.compile(
     r"(?P<kind>table|figure|fig\.?|algorithm|equation|eq\.?)\s*\(?(?P<number>[A-Z]?\.?\d+|[IVX]{1,5})\)?", re.IGNORECASE
 )
@@ -40,7 +42,10 @@ class Part:
 def entry(paper: Paper) -> str:
     """Say in a paragraph what the catalogue says of a paper."""
     authors = ", ".join(paper.authors[:6]) + (f" and {len(paper.authors) - 6} more" if len(paper.authors) > 6 else "")
-    return f"{paper.name}: {paper.title}\n{authors}; {paper.published}; {', '.join(paper.categories)}\n{paper.abstract}"
+    cited = () if paper.citations is None else (f"cited {paper.citations} times",)
+    about = "; ".join(filter(None, (authors, paper.published, ", ".join(paper.categories), *cited)))
+    abstract = paper.abstract if len(paper.abstract) <= ABSTRACT else f"{paper.abstract[:ABSTRACT]} …"
+    return f"{paper.name}: {paper.title[:ABSTRACT]}\n{about}\n{abstract}"
 
 
 def neighbour_line(neighbour: Neighbour) -> str:
@@ -98,7 +103,9 @@ def find(known: Sequence[Part], wanted: str) -> Part:
     fitting = fitting or [part for part in known if any(piece in _names(part)[2] for piece in asked)]
     if len(fitting) == 1:
         return fitting[0]
-    listed = ", ".join(part.anchor for part in fitting or known)
+    anchors = [part.anchor for part in fitting or known]
+    more = f" … {len(anchors) - LISTED} more" if len(anchors) > LISTED else ""
+    listed = ", ".join(anchors[:LISTED]) + more
     problem = "fits several sections" if fitting else "is no section of this paper"
     raise ToolError(f"{wanted[:80]!r} {problem}; give one of: {listed}")
 

@@ -143,18 +143,19 @@ def _authors(entry: _Entry) -> tuple[str, ...]:
 
 
 def _paper(entry: _Entry) -> Paper | None:
-    """Give an entry that is on arXiv; its version is not known here, and 1 is the one that surely exists."""
+    """Give an entry that is on arXiv; its version is not known here."""
     identifier = _identifier(entry)
     if identifier is None or not entry.title:
         return None
     return Paper(
         id=identifier,
-        version=1,
+        version=0,
         title=clean(entry.title),
         authors=_authors(entry),
         published=entry.published or str(entry.year or ""),
         categories=(),
         abstract=clean(entry.abstract or ""),
+        citations=entry.citations,
     )
 
 

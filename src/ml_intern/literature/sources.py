@@ -10,7 +10,7 @@ from ml_intern.literature.docling import converter, read_docling
 from ml_intern.literature.document import Content, Refusal, SourceName
 from ml_intern.literature.html import read_html
 from ml_intern.literature.paper import Paper
-from ml_intern.literature.pdf import read_pdf
+from ml_intern.literature.pdf import of_paper, read_pdf
 from ml_intern.literature.tex.reading import read_tex
 
 HTML_LIMIT = 25_000_000
@@ -100,7 +100,7 @@ class PdfSource:
         self._docling = docling
 
     def read(self, paper: Paper) -> Content | Refusal:
-        """Fetch the file and read its text layer.
+        """Fetch the file and read its text layer; refuses what has another title.
 
         Raises:
             ConfigError: docling is asked for, and is not installed or has no models.
@@ -111,4 +111,5 @@ class PdfSource:
             return Refusal(reason=answer.reason, lasting=answer.lasting)
         if not answer.body.startswith(b"%PDF-"):
             return Refusal(reason=f"it is no PDF but {answer.media_type or 'of an unknown kind'}", lasting=False)
-        return read_docling(answer.body, convert) if convert else read_pdf(answer.body)
+        content = read_docling(answer.body, convert) if convert else read_pdf(answer.body)
+        return content if isinstance(content, Refusal) else of_paper(content, paper.title)

@@ -96,10 +96,10 @@ class ArXivReader(Toolset):
 
     @tool(effect="read", recovery="repeat")
     def sweep_paper(self, paper: str) -> Observation:
-        """Quote what a paper says on about 30 facts an implementation needs, from depth to schedule, with sections.
+        """Quote what a paper says on about 30 facts an implementation needs, from depth to schedule.
 
         Do this before you implement a paper: the card sets its values against yours; give a `departure` for each that
-        differs. An `aside` is on what was tried or compared. What is not quoted may still be there: ask_papers.
+        differs. An `aside` is no choice of theirs. What is not quoted may be there too: ask_papers.
         """
         library = self._open()
         findings, document = library.sweep(paper), library.read(paper)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ml_intern.cli.invocation import Invocation, Verb
+from ml_intern.core.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,8 @@ def run(arguments: argparse.Namespace, invocation: Invocation) -> int:
     from ml_intern.cli.paper_texts import Papers  # noqa: PLC0415 - pydantic, lxml; `--help` does without
 
     words: list[str] = arguments.words
+    if arguments.action not in {"search", "read", "ask"} and len(words) > 1:
+        raise ConfigError(f"`papers {arguments.action}` takes one paper, not {len(words)}")
     with Papers(invocation, as_json=arguments.json) as papers:
         match arguments.action:
             case "search":

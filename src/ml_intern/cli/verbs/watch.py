@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace, invocation: Invocation) -> int:
 
     if not 1 <= arguments.limit <= 100:
         raise ConfigError(f"--limit is {arguments.limit}; give 1 to 100")
+    if arguments.max_runs < 1:
+        raise ConfigError(f"--max-runs is {arguments.max_runs}; give 1 or more, or leave --task out to start none")
     if arguments.task is not None and PLACE not in arguments.task:
         raise ConfigError(f"--task says nothing of the paper; write {PLACE} where its identifier belongs")
     watch = Watch(invocation, AgentOptions.of(arguments), output_of(arguments))

@@ -6,7 +6,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from ml_intern.literature.layout.native import (
     font_of,
     handle_of,
     is_generated,
+    is_invisible,
     object_of,
     place_of,
 )
@@ -29,6 +30,10 @@ from ml_intern.literature.layout.symbols import ADOBE_PIECES, OPERATORS, ROOT, T
 
 GAP = 0.21
 """Distance, in units of the font size, from which two characters belong to two words."""
+TINY = 1.0
+"""Points below which nobody reads a letter: such text is for programs only, and left out."""
+BEHIND = 0.5
+"""Share of the page that a picture covers from which text without ink is what was recognised on it."""
 MOST_LETTERS = 4_096
 """Code points whose letters are remembered."""
 THIN = 2.6
@@ -107,28 +112,35 @@ def read_page(page: Any) -> RawPage:
     """Read one page of an open document."""
     handle = page.get_textpage()
     text = handle_of(handle.raw)
-    styles = _styles(text, handle.count_chars())
+    left, bottom, right, top = page.get_cropbox()
+    image = _largest_image(handle_of(page.raw), (right - left) * (top - bottom))
+    styles = _styles(text, handle.count_chars(), shows_hidden=image > BEHIND)
     directions = Counter([style.turns for style in styles])
     directions.pop(None, None)
     turns = directions.most_common(1)[0][0] if directions else 0
     upright = _upright(page, turns or 0)
-    words = tuple(_words(_accented(_characters(text, styles, turns or 0, upright))))
+    width, height = upright.width, upright.height
+    found = _words(_accented(_characters(text, styles, turns or 0, upright)))
+    words = tuple(w for w in found if w[0].x0 < width and w[-1].x1 > 0 and 0 < w[0].base < height + w[0].size)
     bars, verticals, pictures = _drawn(handle_of(page.raw), upright)
     return RawPage(
-        width=upright.width,
-        height=upright.height,
+        width=width,
+        height=height,
         words=words,
         horizontals=tuple(rule for rule in bars if rule.end - rule.start > LONG),
         bars=bars,
         verticals=verticals,
         pictures=pictures,
         text=str(handle.get_text_range()),
-        image=_largest_image(handle_of(page.raw), upright.width * upright.height),
+        image=image,
     )
 
 
-def _styles(text: Handle, count: int) -> list[_Style]:
-    """Give font, size and direction of each character; asked once for each text object, which most of them share."""
+def _styles(text: Handle, count: int, *, shows_hidden: bool) -> list[_Style]:
+    """Give font, size and direction of each character; asked once for each text object, which most of them share.
+
+    What no reader can see has no direction, and is so left out; with `shows_hidden` text without ink stays.
+    """
     known: dict[int, _Style] = {}
     styles: list[_Style] = []
     for index in range(count):
@@ -137,7 +149,10 @@ def _styles(text: Handle, count: int) -> list[_Style]:
             styles.append(_GENERATED if is_generated(text, index) else _style(text, index))
             continue
         if (style := known.get(key)) is None:
-            style = known[key] = _style(text, index)
+            style = _style(text, index)
+            if style.size < TINY or (not shows_hidden and is_invisible(key)):
+                style = replace(style, turns=None)
+            known[key] = style
         styles.append(style)
     return styles
 

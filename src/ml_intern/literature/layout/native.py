@@ -29,6 +29,7 @@ object_of = _bound("FPDFText_GetTextObject", ctypes.c_void_p)
 """(text page, index) -> address of the text object the character belongs to, None if it has none."""
 is_generated = _bound("FPDFText_IsGenerated", ctypes.c_int)
 """(text page, index) -> 1 for a space that the library put in itself, which is in no file."""
+_mode_of = _bound("FPDFTextObj_GetTextRenderMode", ctypes.c_int)
 _char_box = _bound("FPDFText_GetCharBox", ctypes.c_int)
 _char_origin = _bound("FPDFText_GetCharOrigin", ctypes.c_int)
 _font_of = _bound("FPDFText_GetFontInfo", ctypes.c_ulong)
@@ -70,6 +71,11 @@ def font_of(text: Handle, index: int) -> tuple[bytes, float, list[float] | None]
     _font_of(text, index, _name, ctypes.c_ulong(len(_name)), ctypes.byref(_flags))
     has_matrix = _matrix_of(text, index, _matrix)
     return _name.value, _size_of(text, index), _matrix[:] if has_matrix else None
+
+
+def is_invisible(thing: int) -> bool:
+    """Whether the text object at this address is drawn with neither fill nor stroke."""
+    return bool(_mode_of(Handle(thing)) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
 
 
 def drawn(page: Handle, kinds: frozenset[int], *, in_forms: bool = False) -> Iterator[tuple[int, list[float]]]:
