@@ -72,6 +72,41 @@ def test_properties_accept_right_routing_and_notice_most_wrong_versions(bench: B
     assert gate(bench).passed
 
 
+LEAKY = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def forward(self, x):  # (batch, time) -> (batch, time, 3), the last of which is never chosen
+        seen = x.cumsum(1)
+        total = x.sum(1, keepdim=True).expand_as(x) if LEAKS else 0 * x
+        return torch.stack([seen, total, torch.full_like(x, -1e9)], -1)
+"""
+CAUSAL = """
+import properties
+import torch
+from network import Net
+
+
+def test_nothing_of_what_comes_later_is_seen():
+    properties.is_causal(Net(), torch.randn(2, 6))
+
+
+def test_samples_do_not_see_each_other():
+    properties.independent_of_batch(Net(), torch.randn(2, 6))
+"""
+
+
+@pytest.mark.sandbox
+def test_properties_see_differences_beside_what_fills_masked_places(bench: Bench) -> None:
+    right = write(bench, LEAKY.replace("LEAKS", "False"), CAUSAL).text
+    wrong = write(bench, LEAKY.replace("LEAKS", "True"), CAUSAL).text
+
+    assert "changing position 3 and later moves an earlier output" not in right
+    assert "changing position 3 and later moves an earlier output" in wrong
+
+
 @pytest.mark.sandbox
 @pytest.mark.parametrize("name", WRONG)
 def test_properties_refuse_wrong_routing_that_has_the_right_shapes(bench: Bench, name: str) -> None:
