@@ -66,6 +66,31 @@ def test_each_line_of_a_formula_with_a_number_of_its_own_can_be_asked_for() -> N
     assert labelled(document, "Eq. (2)") == r"$y=\alpha\beta$ (2)"
 
 
+def test_fractions_of_numbered_lines_that_nearly_touch_stay_with_their_lines() -> None:
+    drawn = page()
+    for number, y in enumerate((300, 326), 1):
+        drawn.text(250, y, "x", font="italic").text(260, y, "=", font="symbol").rule(270, 282, y - 2.5)
+        drawn.text(273, y - 7, str(number)).text(273, y + 8, "d", font="letters").text(
+            278.5, y + 9.5, "t", font="letters", size=7
+        )
+        # the second number stands below a line that leaves it no room
+        drawn.text(290, y, "b", font="symbol").text(540, y + 12 * (number - 1), f"({number})")
+
+    assert equations(drawn) == [r"$x=\frac{1}{d_{t}}\beta$ (1)", r"$x=\frac{2}{d_{t}}\beta$ (2)"]
+
+
+def test_a_line_without_a_number_goes_with_the_number_below_it() -> None:
+    drawn = page()
+    for y, sign in ((300, "a"), (315, "b"), (330, "g")):
+        drawn.text(250, y, "x", font="italic").text(260, y, "=", font="symbol").text(270, y, sign, font="symbol")
+    drawn.text(540, 300, "(1)").text(540, 330, "(2)")
+
+    assert equations(drawn) == [
+        r"$x=\alpha$ (1)",
+        r"$\begin{aligned}x=\beta \\ x=\gamma\end{aligned}$ (2)",
+    ]
+
+
 def test_lines_of_a_formula_that_share_a_number_are_aligned() -> None:
     drawn = page()
     for y in (300, 318):

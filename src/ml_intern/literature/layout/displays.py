@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from ml_intern.literature.layout.composing import Sign, composed, rows_of, written
 from ml_intern.literature.layout.lines import Piece, piece_of
@@ -29,6 +30,8 @@ SHARE, SURE = 0.4, 0.75
 """Share of the characters outside words from which lines are a formula, and from which they are one anywhere."""
 SMALLEST = 0.8
 """Share of the size of the text that the largest signs of a formula have at least; labels in figures are smaller."""
+THINNEST = 0.3
+"""Height of a gap between two lines of a formula, at least, in 1/72 inch."""
 _MONOSPACED = re.compile(r"tt\d*$|mono|courier|typewriter|consol", re.IGNORECASE)
 _PLAIN = re.compile(r"""["'(]*([A-Za-z]{3,})(?:-[A-Za-z]+)*[.,;:?!)"']*""")
 _WORD = re.compile(r"[A-Za-z]{3,}(?![A-Za-z(])")
@@ -100,8 +103,8 @@ def _is_text(piece: Piece) -> bool:
 
 
 def _extent(piece: Piece) -> tuple[float, float]:
-    tall = [run.ink for word in piece.words for run in word.runs if run.ink is not None]
-    return min([piece.y0, *(top for top, _ in tall)]), max([piece.y1, *(bottom for _, bottom in tall)])
+    reaches = [_reach(word) for word in piece.words]
+    return min([piece.y0, *(top for top, _ in reaches)]), max([piece.y1, *(bottom for _, bottom in reaches)])
 
 
 def _regions(pieces: Sequence[Piece], lead: float) -> Iterator[list[Piece]]:
@@ -146,10 +149,46 @@ def _share(body: Sequence[Piece]) -> float:
 
 def _formulas(region: Sequence[Piece], bars: Sequence[Rule]) -> Iterator[Piece]:
     numbers = [piece for piece in region if EQUATION_NUMBER.fullmatch(piece.plain.strip())]
-    body = [piece for piece in region if piece not in numbers]
-    words = [word for piece in body for word in piece.words]
-    extents = [_extent(piece) for piece in body]
-    top, bottom = min(e[0] for e in extents), max(e[1] for e in extents)
+    words = [word for piece in region if piece not in numbers for word in piece.words]
+    for part, own in _bands(words, sorted(numbers, key=lambda number: number.base)):
+        yield from _formula(part, own, bars)
+
+
+def _bands(words: Sequence[Word], numbers: Sequence[Piece]) -> Iterator[tuple[list[Word], list[Piece]]]:
+    """Part the lines of a display that have numbers of their own; a line without one goes with the number below it."""
+    rest = list(words)
+    for place, (number, following) in enumerate(pairwise(numbers)):
+        cut = _emptiest(rest, number.base, following.base)
+        above = [word for word in rest if sum(_reach(word)) < 2 * cut]
+        if not above or len(above) == len(rest):  # as where one line has two
+            yield rest, [*numbers[place:]]
+            return
+        yield above, [number]
+        rest = [word for word in rest if sum(_reach(word)) >= 2 * cut]
+    yield rest, [*numbers[-1:]]
+
+
+def _emptiest(words: Sequence[Word], above: float, below: float) -> float:
+    """Give the middle of the first stretch between two baselines that the fewest words reach into."""
+    reaches = [_reach(word) for word in words]
+    below = min(below, max(top for top, _ in reaches))  # a number may stand under a line that is too long
+    edges = sorted({above, below, *(edge for reach in reaches for edge in reach if above < edge < below)})
+    stretches = [
+        (sum(top < (start + end) / 2 < bottom for top, bottom in reaches), (start + end) / 2)
+        for start, end in pairwise(edges)
+        if end - start > THINNEST
+    ]
+    return min(stretches, default=(0, (above + below) / 2))[1]
+
+
+def _reach(word: Word) -> tuple[float, float]:
+    tall = [run.ink for run in word.runs if run.ink is not None]
+    return min([word.y0, *(top for top, _ in tall)]), max([word.y1, *(bottom for _, bottom in tall)])
+
+
+def _formula(words: Sequence[Word], numbers: Sequence[Piece], bars: Sequence[Rule]) -> Iterator[Piece]:
+    reaches = [_reach(word) for word in words]
+    top, bottom = min(reach[0] for reach in reaches), max(reach[1] for reach in reaches)
     left, right = min(w.x0 for w in words), max(w.x1 for w in words)
     own = [bar for bar in bars if top - 4 < bar.at < bottom + 4 and left - 12 < bar.start and bar.end < right + 12]
     parts = composed(_signs(words), own)

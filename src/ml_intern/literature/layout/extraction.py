@@ -228,7 +228,8 @@ def _characters(text: Handle, styles: Sequence[_Style], turns: int, upright: _Up
         ink: tuple[float, float] | None = None
         if letter in TALL:
             over, under = sorted((y_sign * top + y_from, y_sign * bottom + y_from))
-            if letter in _HANGING or under - over > 1.25 * style.size:
+            hangs = under - (y_sign * y + y_from) > 0.5 * style.size  # as a bracket that is but a little taller
+            if hangs or letter in _HANGING or under - over > 1.25 * style.size:
                 ink = over, under
         yield _Character(
             letter,
