@@ -109,6 +109,32 @@ def test_a_table_keeps_its_cells_and_the_empty_ones_their_place() -> None:
     assert table.page == 1
 
 
+def test_a_head_over_several_columns_is_repeated_for_each_that_its_rule_covers() -> None:
+    page = Page()
+    page.text(LEFT, 90, "1 Results", font="bold", size=12).paragraph(LEFT, 110, column("above", 6, width=80))
+    page.text(LEFT, 210, "Table 1: Accuracy and cost on two sets.")
+    rows = [
+        ((80, "Network"), (222, "Digits"), (342, "Letters")),
+        ((200, "Top-1"), (260, "Cost"), (320, "Top-1"), (380, "Cost")),
+        ((80, "Small"), (200, "71.5"), (260, "12"), (320, "60.2"), (380, "13")),
+        ((80, "Large"), (200, "78.1"), (260, "40"), (320, "66.0")),
+    ]
+    for number, row in enumerate(rows):
+        for x, cell in row:
+            page.text(x, 232 + 14 * number, cell)
+    for y in (220, 250, 280):
+        page.rule(76, 410, y)
+    page.rule(198, 290, 235).rule(318, 408, 235).paragraph(LEFT, 310, column("below", 30, width=80))
+
+    (table,) = kinds(read(page), "table")
+
+    assert table.rows == (
+        ("Network", "Digits Top-1", "Digits Cost", "Letters Top-1", "Letters Cost"),
+        ("Small", "71.5", "12", "60.2", "13"),
+        ("Large", "78.1", "40", "66.0", ""),
+    )
+
+
 def test_a_caption_is_a_block_of_its_own() -> None:
     (caption,) = kinds(read(table_page()), "caption")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import TypeAlias
 
 from ml_intern.literature.layout.lines import scripted
@@ -25,10 +27,11 @@ class _Row:
     cells: list[Cell] = field(default_factory=list[Cell])
 
 
-def grid_of(words: Sequence[Word], rules: Sequence[float], verticals: Sequence[Rule]) -> Grid:
+def grid_of(words: Sequence[Word], rules: Sequence[float], verticals: Sequence[Rule], bars: Sequence[Rule]) -> Grid:
     """Give rows of cells as text; `rules` are the heights of the horizontal ones. Empty cells stay in their place.
 
-    Rows above the second rule are the head; more than one of them become one.
+    Rows above the second rule are the head; more than one of them become one. What stands there over one of the `bars`,
+    which are short rules, is repeated for each column below it.
     """
     size = Counter(round(word.size, 1) for word in words).most_common(1)[0][0]
     rows = _rows(words, size)
@@ -37,6 +40,8 @@ def grid_of(words: Sequence[Word], rules: Sequence[float], verticals: Sequence[R
     heads = [n for n, row in enumerate(rows) if len(rules) > 2 and row.base < rules[1]]
     cuts = _cuts(rows, frozenset(heads), size)
     table = [_placed(row, cuts, size) for row in rows]
+    centres = _centres(rows[len(heads) :], cuts)
+    table = [_spread(rows[n], row, bars, centres, size) if n in heads else row for n, row in enumerate(table)]
     used = [column for column in range(len(cuts) + 1) if any(row[column] for row in table)]
     table = [tuple(row[column] for column in used) for row in table]
     if 1 < len(heads) < len(table):
@@ -125,6 +130,30 @@ def _placed(row: _Row, cuts: Sequence[float], size: float) -> tuple[str, ...]:
         else:
             columns[places[0]] += cell
     return tuple(_text(cell, row.base, size) for cell in columns)
+
+
+def _centres(rows: Sequence[_Row], cuts: Sequence[float]) -> list[float]:
+    """Give the middle of what stands in each column, infinity where nothing does."""
+    middles: list[list[float]] = [[] for _ in range(len(cuts) + 1)]
+    for row in rows:
+        for cell in row.cells:
+            middle = (cell[0].x0 + cell[-1].x1) / 2
+            middles[bisect(cuts, middle)].append(middle)
+    return [fmean(column) if column else math.inf for column in middles]
+
+
+def _spread(
+    row: _Row, placed: Sequence[str], bars: Sequence[Rule], centres: Sequence[float], size: float
+) -> tuple[str, ...]:
+    """Repeat each cell of a row of the head for all columns that the bar under it covers."""
+    columns = list(placed)
+    for cell in row.cells:
+        middle, text = (cell[0].x0 + cell[-1].x1) / 2, _text(cell, row.base, size)
+        under = [bar for bar in bars if bar.start - 2 < middle < bar.end + 2 and 0 < bar.at - row.base < 1.2 * size]
+        covered = [n for n, centre in enumerate(centres) if any(bar.start - 2 < centre < bar.end + 2 for bar in under)]
+        if len(covered) > 1:
+            columns = [text if n in covered else "" if old == text else old for n, old in enumerate(columns)]
+    return tuple(columns)
 
 
 def _can_part(cell: Cell, places: Sequence[int], cuts: Sequence[float], size: float) -> bool:

@@ -37,7 +37,7 @@ def tables(
     found: list[Table] = []
     for stack in _stacks(rules, words):
         for part in _parts(stack, words, captions):
-            table = _table(part, words, verticals, captions)
+            table = _table(part, words, horizontals, verticals, captions)
             if table is not None:
                 found.append(table)
     return found
@@ -135,7 +135,11 @@ def _parts(stack: Sequence[Rule], words: Sequence[Word], captions: Sequence[Piec
 
 
 def _table(
-    rules: Sequence[Rule], words: Sequence[Word], verticals: Sequence[Rule], captions: Sequence[Piece]
+    rules: Sequence[Rule],
+    words: Sequence[Word],
+    horizontals: Sequence[Rule],
+    verticals: Sequence[Rule],
+    captions: Sequence[Piece],
 ) -> Table | None:
     if len(rules) < 2:
         return None
@@ -148,7 +152,9 @@ def _table(
     near = any(_is_near(caption, box) for caption in captions)
     if len(inside) < 4 or box.y1 - box.y0 < 12 or (not near and len(rules) < 3):
         return None
-    rows = grid_of(inside, [rule.at for rule in rules], verticals)
+    width = box.x1 - box.x0
+    bars = [rule for rule in horizontals if box.y0 < rule.at < box.y1 and rule.end - rule.start < 0.8 * width]
+    rows = grid_of(inside, [rule.at for rule in rules], verticals, bars)
     if len(rows) < 2 or max(map(len, rows)) < 2:
         return None
     return Table(box=box, rows=rows, words=tuple(inside))
