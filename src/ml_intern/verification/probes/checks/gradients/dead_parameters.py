@@ -44,7 +44,7 @@ def gradients(candidate: Candidate) -> dict[str, torch.Tensor | None]:
         network = candidate.build().train()
         found: dict[str, torch.Tensor | None] = {n: None for n, p in network.named_parameters() if p.requires_grad}
         for step in range(3):
-            descend(network, _loss(candidate, network, seed=step, batch=16))
+            descend(network, training_loss(candidate, network, seed=step, batch=16))
             _collect(network, found)
         candidate.notes["gradients"] = found
     return candidate.notes["gradients"]
@@ -57,7 +57,7 @@ def _collect(network: torch.nn.Module, found: dict[str, torch.Tensor | None]) ->
             found[name] = size if found[name] is None else torch.maximum(found[name], size)
 
 
-def _loss(candidate: Candidate, network: torch.nn.Module, *, seed: int, batch: int) -> torch.Tensor:
+def training_loss(candidate: Candidate, network: torch.nn.Module, *, seed: int, batch: int) -> torch.Tensor:
     """Ask the program's loss, or weigh the outputs at random where there is none."""
     if candidate.has("compute_loss"):
         given = candidate.batch(batch, 11, seed=seed)
@@ -76,7 +76,7 @@ def still_dead(candidate: Candidate, dead: list[str]) -> list[str]:
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
-        _loss(candidate, network, seed=turn, batch=8 if turn < 4 else 32).backward()
+        training_loss(candidate, network, seed=turn, batch=8 if turn < 4 else 32).backward()
         known = dict(network.named_parameters())
         dead = [n for n in dead if known[n].grad is None or (known[n].ndim > 1 and not bool(known[n].grad.any()))]
     return dead

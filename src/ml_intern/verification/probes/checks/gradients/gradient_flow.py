@@ -9,7 +9,7 @@ import math
 
 from probes.candidate import Candidate
 from probes.checks.base import Outcome, check, failed, not_applicable, passed
-from probes.checks.gradients.dead_parameters import _loss
+from probes.checks.gradients.dead_parameters import training_loss
 
 _EXPLODES = 1e4
 _VANISHES = 1e-8
@@ -20,7 +20,7 @@ _VANISHES = 1e-8
 def gradient_flow(candidate: Candidate) -> Outcome | None:
     """Compare the norms of the gradients of all matrices after one backward pass."""
     network = candidate.build().train()
-    loss = _loss(candidate, network, seed=0, batch=16)
+    loss = training_loss(candidate, network, seed=0, batch=16)
     loss.backward()
     norms = {n: p.grad.norm().item() for n, p in network.named_parameters() if p.grad is not None and p.ndim > 1}
     norms = {name: norm for name, norm in norms.items() if norm > 0}
