@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ml_intern.core.facts import Departed, Trained
 from ml_intern.core.folds import facts
+from ml_intern.core.followed import PaperSwept
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.core.sandbox import GPU
@@ -213,7 +214,7 @@ class PyTorchExecutor(Toolset):
 def _differs_from_paper(context: ToolContext, observed: Observation) -> str:
     """Say already after a training where it differs from the paper that is followed: before anything is scored."""
     made = next((fact for fact in observed.facts if isinstance(fact, Trained)), None)
-    if made is None:
+    if made is None or not facts(context.records, PaperSwept):
         return ""
     compared = paper_points.compared(context.records, completed(context, made), made)
     return paper_points.render(compared, facts(context.records, Departed))
