@@ -51,6 +51,60 @@ def test_two_columns_are_read_one_after_the_other_whatever_program_wrote_the_siz
     assert -1 not in places
 
 
+def even(topic: str, count: int, rest: str = "the network of this study is trained and measured") -> list[str]:
+    """Give lines of one width: with 10 points of Times those of five letters leave 10 points before `NEXT`."""
+    return [f"{topic}{number:02} {rest}" for number in range(count)]
+
+
+NEXT = 314
+WIDE = "the network of this study is trained and measured on all patches of images that we cut into squares of pixels"
+
+
+def everything(content: Content) -> str:
+    return " ".join(block.text for section in content.sections for block in section.blocks)
+
+
+def in_order(text: str, *words: str) -> bool:
+    places = [text.find(word) for word in words]
+    return -1 not in places and places == sorted(places)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_short_columns_below_lines_over_both_are_read_one_after_the_other(before: int) -> None:
+    clear = Page().paragraph(LEFT, 80, even("older", 44)).paragraph(NEXT, 80, even("later", 44))
+    rows = 12 if before else 30
+    page = Page().paragraph(LEFT, 80, even("caption", 16, WIDE))
+    page.paragraph(LEFT, 290, even("under", rows)).paragraph(NEXT, 290, even("right", rows))
+
+    text = everything(read(*[clear] * before, page))
+    assert in_order(text, "caption00", "caption15", "under00", f"under{rows - 1}", "right00", f"right{rows - 1}")
+
+
+def test_one_column_is_not_parted_where_cells_without_rules_have_a_gap() -> None:
+    page = Page().paragraph(LEFT, 80, even("text", 20, WIDE))
+    page.paragraph(250, 330, even("net", 20, "of ours")).paragraph(NEXT, 330, even("cell", 20, "of it"))
+
+    text = everything(read(page))
+    assert in_order(text, "text19", "net00", "cell00", "net01", "cell01", "net19", "cell19")
+
+
+def test_a_title_in_large_letters_is_whole_where_two_of_its_words_part_at_the_gutter() -> None:
+    page = Page().text(152, 80, "Networks That Read", font="bold", size=17)
+    page.text(308.5, 80, "Two Columns of Text", font="bold", size=17)
+    page.paragraph(LEFT, 140, even("under", 44)).paragraph(NEXT, 140, even("right", 44))
+
+    assert everything(read(page)).startswith("Networks That Read Two Columns of Text under00")
+
+
+def test_a_caption_over_both_columns_is_whole_where_two_of_its_words_part_at_the_gutter() -> None:
+    page = Page().text(110, 80, "Figure 1: The first line of this caption goes through the gutter without any stop.")
+    page.text(110, 92, "A second line of the caption that has a gap there").text(307.5, 92, "at the gutter.")
+    page.paragraph(LEFT, 140, even("under", 44)).paragraph(NEXT, 140, even("right", 44))
+
+    (caption,) = kinds(read(page), "caption")
+    assert caption.text.endswith("without any stop. A second line of the caption that has a gap there at the gutter.")
+
+
 def test_names_in_the_middle_above_two_columns_do_not_part_the_columns() -> None:
     page = Page().text(255, 90, "Ann Author and Ben Author").text(150, 120, "PART", font="bold")
     page.paragraph(LEFT, 150, column("left", 44))

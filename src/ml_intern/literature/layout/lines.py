@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ml_intern.literature.layout.gutters import Gutter
 from ml_intern.literature.layout.page import ASCENT, DESCENT, Run, Word
 
 _NUMBER = re.compile(r"(?:\d{1,2}|[A-Z])(?:\.\d{1,2}){0,3}\.?|(?:Figure|Fig\.|Table) [A-Z]?\d+(?:\.\d+)?[:.]")
 _ROOT = "\N{SQUARE ROOT}"
 LOOK_BACK = 14
 """Lines that may still take up a word, as bases rise and fall within one line of a formula."""
+REACH = 3.0
+"""How far, in 1/72 inch, a word of one column may reach over the middle between both."""
+SHARE_OF_GUTTER = 0.6
+"""Share of the gutter, or of the size, up to which a gap may be one of words, if text goes through above or below."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,24 @@ class _Line:
         """Whether all of the line stands in the other column: a raised sign must join its own one."""
         return gutter is not None and all((other.x0 < gutter) != (word.x0 < gutter) for other in self.words)
 
+    @property
+    def space(self) -> float:
+        """The widest space between two of its words that a justified line usually has."""
+        return max(4.5, 0.45 * self.size)
+
+    def gap_at(self, gutter: float) -> float | None:
+        """Give the distance of its words on either side of the gutter, 0 if one goes through; None for one side."""
+        left = [word.x1 for word in self.words if word.x0 < gutter - REACH]
+        right = [word.x0 for word in self.words if word.x0 >= gutter - REACH]
+        if left and max(left) > gutter + REACH:
+            return 0.0
+        return min(right) - max(left) if left and right else None
+
+    def is_near(self, other: _Line) -> bool:
+        """Whether both may be lines of one block: of a size, and not more than a line between them."""
+        distance = abs(self.words[0].base - other.words[0].base)
+        return abs(self.size - other.size) < 0.6 and distance < 2.6 * self.size
+
     def add(self, word: Word) -> None:
         """Take `word`; larger text decides where the line is."""
         self.words.append(word)
@@ -78,18 +100,37 @@ class _Line:
             self.y0, self.y1, self.size = word.y0, word.y1, word.size
 
 
-def pieces(words: Sequence[Word], gutter: float | None) -> list[Piece]:
+def pieces(words: Sequence[Word], gutter: Gutter | None) -> list[Piece]:
     """Give the pieces of all lines, from top to bottom and left to right; `gutter` parts two columns."""
+    middle = gutter.middle if gutter else None
     lines: list[_Line] = []
     for word in sorted(words, key=lambda word: (word.base, word.x0)):
         top, bottom = word.y0, word.y1
         near = [line for line in lines[-LOOK_BACK:] if line.y0 < bottom and line.y1 > top]
         fitting = [line for line in reversed(near) if line.takes(word)]
         if fitting:
-            min(fitting, key=lambda line: line.is_beyond(word, gutter)).add(word)
+            min(fitting, key=lambda line: line.is_beyond(word, middle)).add(word)
         else:
             lines.append(_Line([word], word.y0, word.y1, word.size))
-    return [piece for line in lines for piece in _parted(line.words, gutter)]
+    wide = _over_both_columns(lines, gutter) if gutter else frozenset[int]()
+    return [
+        piece for place, line in enumerate(lines) for piece in _parted(line.words, None if place in wide else middle)
+    ]
+
+
+def _over_both_columns(lines: Sequence[_Line], gutter: Gutter) -> frozenset[int]:
+    """Give the places of lines that go through the gutter, those too that have a gap by chance where it is."""
+    gaps = [line.gap_at(gutter.middle) for line in lines]
+    through = {place for place, gap in enumerate(gaps) if gap is not None and gap <= lines[place].space}
+    by_chance = {
+        place
+        for place, gap in enumerate(gaps)
+        if gap is not None
+        and place not in through
+        and gap <= SHARE_OF_GUTTER * max(gutter.width, lines[place].size)
+        and any(lines[place].is_near(lines[other]) for other in range(place - 3, place + 4) if other in through)
+    }
+    return frozenset(through | by_chance)
 
 
 def _parted(line: Sequence[Word], gutter: float | None) -> list[Piece]:
@@ -104,9 +145,9 @@ def _parted(line: Sequence[Word], gutter: float | None) -> list[Piece]:
 
 
 def _is_parted(part: Sequence[Word], word: Word, right: float, gutter: float | None) -> bool:
-    gap = word.x0 - right
-    if gutter is not None and right <= gutter + 3 and word.x0 >= gutter - 3 and gap > 4.5:
+    if gutter is not None and right <= gutter + REACH and word.x0 >= gutter - REACH:
         return True
+    gap = word.x0 - right
     if gap <= max(1.15 * max(word.size, part[-1].size), 8.5):
         return False
     # the number of a heading, and the label of a caption, stand further from what follows than words do
@@ -176,40 +217,6 @@ def _mode(run: Run, base: float, size: float) -> str:
     if rise > 0.17 * size:
         return "^"
     return "_" if rise < -0.06 * size else ""
-
-
-def gutter_of(words: Sequence[Word], width: float, body: float) -> float | None:
-    """Give the middle of the empty strip between two columns of running text; None for one column."""
-    text = [word for word in words if abs(word.size - body) < 1.6]
-    left, right = sum(w.x1 < width / 2 for w in text), sum(w.x0 > width / 2 for w in text)
-    if len(text) < 60 or min(left, right) < 0.18 * len(text):
-        return None
-    strip = _emptiest(text, width)
-    if strip is None:
-        return None
-    middle = sum(strip) / 2
-    starts = Counter(round(word.x0) for word in text if word.x0 > middle)
-    aligned = max((starts[place] + starts[place + 1] for place in starts), default=0)
-    return middle if aligned >= 8 else None
-
-
-def _emptiest(text: Sequence[Word], width: float) -> tuple[float, float] | None:
-    """Give the widest strip around the middle that almost no word reaches into, at least 5.5 wide."""
-    step, most = 0.5, max(1.0, 0.012 * len(text))
-    lefts, rights = sorted(word.x0 for word in text), sorted(word.x1 for word in text)
-    best: tuple[float, float] | None = None
-    start: float | None = None
-    place = 0.42 * width
-    while place <= 0.58 * width:
-        # words that begin before this place, less those that end before it
-        if bisect_left(lefts, place) - bisect_right(rights, place) > most:
-            start = None
-        else:
-            start = place if start is None else start
-            if best is None or place - start > best[1] - best[0]:
-                best = (start, place)
-        place += step
-    return best if best is not None and best[1] - best[0] >= 5.0 else None
 
 
 def without(piece: Piece, taken: frozenset[int]) -> Piece | None:

@@ -12,9 +12,10 @@ from ml_intern.literature.document import Box
 from ml_intern.literature.layout.displays import with_displays
 from ml_intern.literature.layout.figures import with_figures
 from ml_intern.literature.layout.fonts import Fonts, family
+from ml_intern.literature.layout.gutters import gutters_of
 from ml_intern.literature.layout.justified import unbroken
 from ml_intern.literature.layout.latex import Formula, with_latex
-from ml_intern.literature.layout.lines import Piece, gutter_of, pieces, without
+from ml_intern.literature.layout.lines import Piece, pieces, without
 from ml_intern.literature.layout.marks import CAPTION
 from ml_intern.literature.layout.order import Lines, Placed, blocks, reading_order
 from ml_intern.literature.layout.page import RawPage, Rule, Word, word_of
@@ -51,11 +52,11 @@ def sheets(pages: Sequence[RawPage], fonts: Fonts) -> list[Sheet]:
     """Give every page with its lines, running heads left out."""
     words = [tuple(word_of(runs, fonts) for runs in page.words) for page in pages]
     repeated = _running_heads(pages, words)
+    gutters = gutters_of(words, [page.width for page in pages], fonts.size)
     found: list[Sheet] = []
-    for number, (page, here) in enumerate(zip(pages, words, strict=True), 1):
-        gutter = gutter_of(here, page.width, fonts.size)
-        kept = tuple(p for p in pieces(here, gutter) if not _is_running(p, page, repeated))
-        found.append(Sheet(number=number, raw=page, words=here, pieces=kept, gutter=gutter))
+    for number, (page, here, strip) in enumerate(zip(pages, words, gutters, strict=True), 1):
+        kept = tuple(p for p in pieces(here, strip) if not _is_running(p, page, repeated))
+        found.append(Sheet(number=number, raw=page, words=here, pieces=kept, gutter=strip.middle if strip else None))
     return found
 
 
