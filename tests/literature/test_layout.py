@@ -105,6 +105,12 @@ def test_a_caption_over_both_columns_is_whole_where_two_of_its_words_part_at_the
     assert caption.text.endswith("without any stop. A second line of the caption that has a gap there at the gutter.")
 
 
+def test_a_number_alone_below_the_text_is_that_of_the_page_however_large_the_margin() -> None:
+    page = two_columns().text(304, 690, "7")
+
+    assert " 7" not in everything(read(page))
+
+
 def test_names_in_the_middle_above_two_columns_do_not_part_the_columns() -> None:
     page = Page().text(255, 90, "Ann Author and Ben Author").text(150, 120, "PART", font="bold")
     page.paragraph(LEFT, 150, column("left", 44))

@@ -56,6 +56,7 @@ def sheets(pages: Sequence[RawPage], fonts: Fonts) -> list[Sheet]:
     found: list[Sheet] = []
     for number, (page, here, strip) in enumerate(zip(pages, words, gutters, strict=True), 1):
         kept = tuple(p for p in pieces(here, strip) if not _is_running(p, page, repeated))
+        kept = _without_number(kept, page)
         found.append(Sheet(number=number, raw=page, words=here, pieces=kept, gutter=strip.middle if strip else None))
     return found
 
@@ -76,6 +77,15 @@ def _is_running(piece: Piece, page: RawPage, repeated: frozenset[str]) -> bool:
     if piece.y1 >= TOP * page.height and piece.y0 <= BOTTOM * page.height:
         return False
     return _numberless(piece.plain) in repeated or re.fullmatch(r"[\divxl]{1,4}", piece.plain.strip()) is not None
+
+
+def _without_number(kept: tuple[Piece, ...], page: RawPage) -> tuple[Piece, ...]:
+    """Leave out a number in the middle well below all text: that of the page, where the margin is large."""
+    last = max(kept, key=lambda piece: piece.y0, default=None)
+    if last is None or not last.plain.isdecimal() or abs(last.x0 + last.x1 - page.width) > 0.1 * page.width:
+        return kept
+    rest = tuple(piece for piece in kept if piece is not last)
+    return rest if all(piece.y1 < last.y0 - 0.8 * last.size for piece in rest) else kept
 
 
 def usual_lead(found: Iterable[Sheet], size: float) -> float:
