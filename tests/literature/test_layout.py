@@ -201,6 +201,26 @@ def test_a_caption_is_a_block_of_its_own() -> None:
     assert caption.text == "Table 1: Accuracy of networks by size."
 
 
+@pytest.mark.parametrize("label", ["Table 6. We", "Fig. 4. First, we", "Figure 2: that we"])
+def test_a_sentence_that_goes_on_with_the_name_of_a_table_is_no_caption(label: str) -> None:
+    page = Page().paragraph(LEFT, 90, [*even("above", 20, WIDE), f"{label} note more.", *even("below", 20, WIDE)])
+
+    content = read(page)
+    assert kinds(content, "caption") == []
+    assert f"squares of pixels {label} note more. below00" in everything(content)
+
+
+@pytest.mark.parametrize(
+    ("last", "distance"),
+    [("a sentence that ends above the caption of a table.", 12), ("a line above the space before a caption", 20)],
+)
+def test_a_caption_close_to_the_text_above_it_stays_one(last: str, distance: int) -> None:
+    page = Page().paragraph(LEFT, 90, even("above", 20, WIDE)).text(LEFT, 330, last)
+    page.text(LEFT, 330 + distance, "Table 6. Errors of all networks.").paragraph(LEFT, 380, even("below", 20, WIDE))
+
+    assert [caption.text for caption in kinds(read(page), "caption")] == ["Table 6. Errors of all networks."]
+
+
 def test_each_block_says_where_it_stands_on_its_page_and_the_markdown_shows_nothing_of_it() -> None:
     content = read(table_page())
     (table,), (caption,) = kinds(content, "table"), kinds(content, "caption")

@@ -126,10 +126,10 @@ class _Block:
         """Read what begins at line `place`; give the number of lines."""
         pieces = self.lines.pieces
         piece = pieces[place]
-        if CAPTION.match(piece.plain) and not piece.is_formula:
+        if place == 0 and CAPTION.match(piece.plain) and not piece.is_formula:
             self._end_paragraph()
-            self.flow.add("caption", self.flow.joined(pieces[place:]), self.page, pieces[place:])
-            return len(pieces) - place
+            self.flow.add("caption", self.flow.joined(pieces), self.page, pieces)
+            return len(pieces)
         level = self._level(piece)
         if level is not None:
             return self._heading(place, level)

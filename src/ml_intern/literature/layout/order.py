@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,11 @@ from ml_intern.literature.layout.ruled import Table
 
 LOOK_BACK = 40
 """Blocks above that a line may belong to."""
+FEWEST_WORDS = 4
+"""Words of a line of text that a sentence fills; labels of the parts of a figure are shorter."""
+INDENT = 25.0
+"""How far, in 1/72 inch, the first line of a paragraph stands to the right of the others."""
+_SENTENCE_END = re.compile(r"[.:?!]['\")\]]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +54,13 @@ class _Growing:
 
 
 def blocks(pieces: Sequence[Piece], lead: float) -> list[Lines]:
-    """Group lines; `lead` is the usual distance of two baselines. A caption begins a block."""
+    """Group lines; `lead` is the usual distance of two baselines. A caption begins a block, and is nowhere else."""
     growing: list[_Growing] = []
     for piece in sorted(pieces, key=lambda piece: (piece.base, piece.x0)):
         fitting = [block for block in growing[-LOOK_BACK:] if _continues(block, piece, lead)]
-        if fitting and not CAPTION.match(piece.plain):
-            max(reversed(fitting), key=lambda block: block.pieces[-1].base).add(piece)
+        above = max(reversed(fitting), key=lambda block: block.pieces[-1].base) if fitting else None
+        if above is not None and (not CAPTION.match(piece.plain) or _is_within_sentence(above, piece, lead)):
+            above.add(piece)
         else:
             growing.append(_Growing([piece], piece.x0, piece.x1))
     return [Lines(box=box_of(block.pieces), pieces=tuple(block.pieces)) for block in growing]
@@ -78,6 +85,16 @@ def _continues(block: _Growing, piece: Piece, lead: float) -> bool:
         return False
     common = min(piece.x1, block.x1) - max(piece.x0, block.x0)
     return common >= 0.5 * min(piece.width, block.x1 - block.x0)
+
+
+def _is_within_sentence(block: _Growing, piece: Piece, lead: float) -> bool:
+    """Whether a line that looks like a caption goes on with the sentence above: `shown in` and then `Table 6. We`."""
+    last = block.pieces[-1]
+    if abs(piece.size - last.size) > 0.3 or piece.base - last.base > 1.1 * lead or _SENTENCE_END.search(last.plain):
+        return False
+    is_full = len(last.words) >= FEWEST_WORDS and last.x1 >= block.x1 - 3 and last.width > 0.75 * piece.width
+    is_set_alike = any(word.font == piece.words[0].font for word in last.words)
+    return is_full and is_set_alike and -INDENT < piece.x0 - block.x0 < 2
 
 
 def reading_order(placed: Sequence[Cut]) -> list[Cut]:
