@@ -9,7 +9,9 @@ from ml_intern.core.errors import ConfigError
 from ml_intern.literature.chunks import LIMIT, Passage, passages
 from ml_intern.literature.document import Block, Content, Document, Section
 from ml_intern.literature.index import Index, searchable
+from ml_intern.literature.own_words import named, own_words
 from ml_intern.literature.paper import Paper
+from ml_intern.literature.points import points
 from ml_intern.literature.rendering import labelled
 from ml_intern.literature.stated import under, values
 from ml_intern.literature.sweep import facets, sweep
@@ -265,6 +267,75 @@ def test_years_names_and_numbers_of_figures_are_no_quantity(tmp_path: Path) -> N
     measured = "The best network has an accuracy of 88.5."
 
     assert swept(tmp_path, section("4", "Results", text(f"{named} {measured}")))["main results"] == [measured]
+
+
+def pointed(folder: Path, *sections: Section) -> dict[str, tuple[str, ...]]:
+    index = Index(folder)
+    index.add("1", passages(document(*sections)))
+    return {point.name: point.values for point in points(sweep(index, "1"))}
+
+
+def test_what_is_denied_or_of_another_method_is_no_point_of_the_contract(tmp_path: Path) -> None:
+    words = (
+        "We train with the Lion optimizer at a learning rate of 3e-4. Batches hold 4096 images, and training lasts 90"
+        " epochs with a cosine decay after 5 epochs of warm-up. We do not use Adam, which diverged with a learning rate"
+        " of 0.1. In contrast, the baseline of Doe et al. has 12 layers and uses SGD with a batch size of 128."
+    )
+
+    found = pointed(tmp_path, section("4", "Setup", text(words)))
+
+    assert {name: found[name] for name in ("optimizer", "learning rate", "batch size", "epochs")} == {
+        "optimizer": ("lion",), "learning rate": ("0.0003",), "batch size": ("4096",), "epochs": ("90",),
+    }  # fmt: skip
+    assert "depth" not in found
+
+
+def test_the_value_of_the_main_training_comes_before_that_of_fine_tuning(tmp_path: Path) -> None:
+    tuned = text("• Number of epochs: 2, 3, 4. We use a batch size of 32, number of epochs, and steps per epoch.")
+    found = pointed(
+        tmp_path,
+        section("4", "Fine-tuning Procedure", tuned),
+        section("A", "Details", text("We train with a batch size of 256 for a million steps, about 40 epochs.")),
+    )
+
+    assert (found["epochs"], found["batch size"]) == (("40", "2"), ("256", "32"))
+
+
+def test_a_value_of_a_part_or_of_an_ablation_is_no_point(tmp_path: Path) -> None:
+    found = pointed(
+        tmp_path,
+        section("3", "Network", text("The encoder has 12 layers. Each residual block has 2 layers.")),
+        section("5", "Ablations", text("The networks with 6 layers are worse.")),
+    )
+
+    assert found["depth"] == ("12",)
+
+
+def test_an_optimizer_and_its_rate_are_read_without_their_usual_words(tmp_path: Path) -> None:
+    found = pointed(
+        tmp_path,
+        section("2", "Search", text("It has two layers of 128 units and is trained with RMSprop at a rate of 3e-4.")),
+    )
+
+    assert found == {"depth": ("2",), "width": ("128",), "optimizer": ("rmsprop",), "learning rate": ("0.0003",)}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "own"),
+    [
+        ("We use Lion instead of Adam with a rate of 0.1.", "We use Lion   with a rate of 0.1."),
+        ("Unlike Adam, who diverges at 0.1, we use SGD.", "we use SGD."),
+        ("Weight decay is 0.1 and is not applied to norms.", "Weight decay is 0.1 and"),
+        ("GPT used a rate of 0.1; BERT uses 0.2.", "BERT uses 0.2."),
+        ("Doe et al. [3] trained with 0.1, but we train with 0.2.", "we train with 0.2."),
+        ("We train for not only 3 but 4 epochs.", "We train for not only 3; 4 epochs."),
+    ],
+)
+def test_a_sentence_is_cut_to_what_it_says_of_the_paper_itself(sentence: str, own: str) -> None:
+    others = named(["as in GPT (Doe et al., 2018) and BERT"])
+
+    assert others == {"GPT"}
+    assert own_words(sentence, others) == own
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,11 @@ from collections.abc import Iterator, Sequence
 
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
 _REAL = r"10\s-\d{1,2}(?!\d)|\d+(?:\.\d+)?(?:\s*x\s*10\s*-?\d+|e-?\d+)?"
+OPTIMIZERS = (
+    r"adamw|adamax|adam|nadam|radam|adagrad|adadelta|adafactor|adabelief|amsgrad|novograd|rmsprop|rprop"
+    r"|stochastic gradient descent|sgd|l-?bfgs"
+)
+"""Names of optimizers that are no other words."""
 _SPELLED = {
     word: str(number)
     for number, word in enumerate(
@@ -15,19 +20,28 @@ _SPELLED = {
     )
 }
 
+_CALLED = {"stochastic gradient descent": "sgd", "l-bfgs": "lbfgs"}
+"""What programs call it."""
+
 
 def values(expressions: Sequence[str], column: str, text: str) -> Iterator[str]:
     """Give what the expressions find in a sentence; of a row of a table, what is under a head that fits `column`.
 
-    In an expression `(N)` stands for a whole number and `(R)` for any.
+    In an expression `(N)` stands for a whole number, `(R)` for any, and `(O)` for the name of an optimizer; the last group
+    that fits is the value.
     """
     if text.startswith("|"):
         yield from under(column, text.replace(" / |", "\n|"))
         return
     for expression in expressions:
-        filled = expression.replace("(N", f"((?:{_WHOLE})").replace("(R)", f"({_REAL})")
+        filled = with_optimizers(expression).replace("(N", f"((?:{_WHOLE})").replace("(R)", f"({_REAL})")
         for match in re.finditer(filled, _plain(text), re.IGNORECASE):
-            yield number(match[1])
+            yield number(match[match.lastindex or 0])
+
+
+def with_optimizers(expression: str) -> str:
+    """Put the names of optimizers where an expression has `(O)`, `(?:O)` or `(?:O|`."""
+    return re.sub(r"(?<=\(|:)O(?=[)|])", lambda _: OPTIMIZERS, expression)
 
 
 def _plain(text: str) -> str:
@@ -58,6 +72,8 @@ def _cells(line: str) -> list[str]:
 
 def number(text: str) -> str:
     """Write a number as programs do: `10,000` as 10000, `10k` too, `3 x 10 -4` as 0.0003, `10 -3`; words stay."""
+    if known := _CALLED.get(text.lower()):
+        return known
     if bare := re.fullmatch(r"10\s(-\d+)", text):
         return f"{10.0 ** int(bare[1]):g}"
     plain = re.sub(r"\s+", "", text.lower()).replace(",", "")

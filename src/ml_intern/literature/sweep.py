@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_intern.literature.chunks import Passage
 from ml_intern.literature.index import Hit, Index, searchable
-from ml_intern.literature.stated import under, values
+from ml_intern.literature.own_words import named, own_words
+from ml_intern.literature.stated import under, values, with_optimizers
 
 PASSAGES = 3
 """Passages a facet takes; the facts of papers that implementations need are among them (docs/design/0007)."""
+DEEPER = 12
+"""Passages looked at for a value that is in none of those."""
 VARIANTS = 3
 """Facets that the heads of a table name, from which it is one of the paper's variants."""
 QUOTED = 320
 """Characters of a quotation."""
-_OF_OTHERS = re.compile(r"\b(?:related|previous|prior)\s+works?\b", re.IGNORECASE)
-"""Headings under which numbers are those of other papers."""
-_SAID_OF_OTHERS = re.compile(
-    r"\bet al\.,?\s*[(\[](?:(?:19|20)\d\d[a-z]?|\d+)[)\]]\s+(?:\w+ly\s+)?"
-    r"(?:propos|us|introduc|appl|train|employ|adopt|replac|stack|set)\w*",
-    re.IGNORECASE,
+_OF_OTHERS = re.compile(
+    r"\b(?:(?:related|previous|prior)\s+works?|background|comparisons?|ablations?)\b", re.IGNORECASE
 )
-"""A citation as the subject of a sentence: its numbers are not this paper's."""
+"""Headings under which numbers are those of other papers, or of what the paper does not propose."""
+_OF_SETUP = re.compile(
+    r"\b(?:set-?ups?|settings?|implementation|details?|hyper-?parameters?|training)\b", re.IGNORECASE
+)
+"""Headings under which they are the paper's wherever that is."""
+_TUNING = re.compile(r"fine-?tun", re.IGNORECASE)
+_TRAINING = re.compile(r"pre-?train|(?<!fine-)\btrain", re.IGNORECASE)
+_APPENDIX = re.compile(r"appendix|[A-Z](?:\.\d+)*\s", re.IGNORECASE)
 _OURS = re.compile(r"\bwe\b|\ball\s+(?:our\s+|of\s+our\s+)?(?:models|networks)\b", re.IGNORECASE)
 """Words with which authors say what they did themselves."""
 _ASIDE = re.compile(
-    r"^\W*•|^\W*(?:table|fig(?:ure)?)\.? \w+:"
-    r"|\b(?:preliminary|ablat\w+|alternativ\w+|instead of|compar(?:e|ed|ing|isons?)|baselines?|unlike|explor\w+)\b"
+    r"^\W*(?:table|fig(?:ure)?)\.? \w+:"
+    r"|\b(?:preliminary|ablat\w+|alternativ\w+|instead of|compar(?:e|ed|ing|isons?)|baselines?|unlike|explor\w+"
+    r"|outperform\w*|timings?)\b"
     r"|\b(?:(?:we|also) tr(?:y|ied)|(?:prior|future) works?|attention maps?|visuali[sz]\w+)\b",
     re.IGNORECASE,
 )
-"""Sentences on what was tried, compared or shown beside what the paper proposes; such lists' entries, and captions."""
+"""Sentences on what was tried, compared or shown beside what the paper proposes; and captions."""
+_ENTRY = re.compile(r"\W*•")
+"""The entry of a list, an aside where it states no value."""
 _LABEL = re.compile(r"^\**(table\s*[A-Z]?\d+)", re.IGNORECASE | re.MULTILINE)
 """What the caption of a table calls it: one floats, so its section may be that before the one that speaks of it."""
 _NO_QUANTITY = re.compile(
@@ -57,7 +65,7 @@ class Facet:
     `phrasings` are the words papers use for it, `sign` is what a sentence that states it has, and `has_quantity`
     whether that is a number; `compares` says that comparisons are what is asked for. `point` is what a contract calls
     it, empty where it is none; `values` and `column` say how
-    it is read, see `points`.
+    it is read, and `parts` is what a sentence has that states it of a part only; see `points`.
     """
 
     name: str
@@ -68,6 +76,7 @@ class Facet:
     point: str = ""
     values: tuple[str, ...] = ()
     column: str = ""
+    parts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +84,14 @@ class Quotation:
     """Words of the paper as they stand there, with the section that has them.
 
     An aside speaks of what was tried, compared or shown beside what the paper proposes, as far as its words tell.
+    `values` are what it states of the facet for the paper's own method: an aside has none.
     """
 
     anchor: str
     page: int | None
     text: str
     is_aside: bool = False
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +110,13 @@ def facets() -> tuple[Facet, ...]:
         Facet(
             name=entry["name"],
             phrasings=tuple(entry["phrasings"]),
-            sign=entry["sign"],
+            sign=with_optimizers(entry["sign"]),
             has_quantity=entry.get("has_quantity", False),
             compares=entry.get("compares", False),
             point=entry.get("point", ""),
             values=tuple(entry.get("value", ())),
             column=entry.get("column", ""),
+            parts=entry.get("parts", ""),
         )
         for entry in table["facet"]
     )
@@ -113,14 +125,30 @@ def facets() -> tuple[Facet, ...]:
 def sweep(index: Index, paper: str) -> tuple[Finding, ...]:
     """Find for each facet the passages of `paper` (identifier with version) and the sentences that state it.
 
-    A value that none of its own passages has is looked for in those of the other facets: papers state several in one
-    sentence. Values of related work are taken only where there are no others. Rows of a table of variants, whose heads
-    name several facets, come before sentences, and sentences on what the authors did before others.
+    A value that none of its own passages has is looked for in those of the other facets, as papers state several in one
+    sentence, and then in more passages. Values of fine-tuning and of related work are taken only where there are no
+    others. Rows of a table of variants, whose heads name several facets, come before sentences, and sentences on what
+    the authors did before others.
     """
     asked = [(facet, index.find(facet.phrasings, papers=(paper,), limit=PASSAGES)) for facet in facets()]
     found = list({hit.passage: hit for _, hits in asked for hit in hits}.values())
+    others = named(hit.passage.text for hit in found)
     variants = frozenset(hit.passage for hit in found if _heads(hit.passage.text) >= VARIANTS)
-    return tuple(_finding(facet, hits, found, variants) for facet, hits in asked)
+    findings: list[Finding] = []
+    for facet, hits in asked:
+        pools = _pools(index, facet, paper, hits, found)
+        quotations = _stating(facet, pools, others) if facet.values else []
+        quotations = quotations or sorted(_quotations(hits, facet, others), key=lambda q: q.is_aside)
+        rows = [q for hit in found if hit.passage in variants and (q := _quotation(hit, facet, others)) and q.values]
+        ordered = tuple(dict.fromkeys([*rows, *quotations]))[:PASSAGES]
+        findings.append(Finding(facet=facet.name, quotations=ordered, hits=tuple(hits)))
+    return tuple(findings)
+
+
+def is_beside(path: Sequence[str]) -> bool:
+    """Whether headings, outermost first, say that what stands under them is not what the paper proposes."""
+    telling = (h for h in reversed(path) if _OF_OTHERS.search(h) or _OF_SETUP.search(h))
+    return _OF_OTHERS.search(next(telling, "")) is not None
 
 
 def _heads(text: str) -> int:
@@ -128,47 +156,101 @@ def _heads(text: str) -> int:
     return sum(any(True for _ in under(facet.column, text)) for facet in facets() if facet.column)
 
 
-def _finding(facet: Facet, hits: Sequence[Hit], found: Sequence[Hit], variants: frozenset[Passage]) -> Finding:
-    quotations = _quotations(hits, facet)
-    quotations.sort(key=lambda quotation: quotation.is_aside)
-    if facet.values:
-        own, around = ([h for h in some if not _OF_OTHERS.search(" ".join(h.passage.path))] for some in (hits, found))
-        valued = _valued(own, facet) or _valued(around, facet) or _valued(hits, facet) or _valued(found, facet)
-        quotations = list(dict.fromkeys([*valued, *_quotations(own, facet)]))[:PASSAGES]
-    tables = [
-        q for hit in found if hit.passage in variants and (q := _quotation(hit, facet)) and _has_value(facet, q.text)
-    ]
-    ordered = dict.fromkeys([*tables, *quotations])
-    return Finding(facet=facet.name, quotations=tuple(ordered)[:PASSAGES], hits=tuple(hits))
+def _pools(
+    index: Index, facet: Facet, paper: str, hits: Sequence[Hit], found: Sequence[Hit]
+) -> Iterator[Sequence[Hit]]:
+    """Give where a value is looked for: a facet's own passages, those of all facets, and more of its own."""
+    yield hits
+    yield found
+    yield index.find(facet.phrasings, papers=(paper,), limit=DEEPER)
 
 
-def _valued(hits: Sequence[Hit], facet: Facet) -> list[Quotation]:
-    """Quote what has a value: first what the authors did, and of that what has a value that none before it has."""
-    ours = sorted(
-        (q for q in _quotations(hits, facet) if _has_value(facet, q.text)), key=lambda q: not _OURS.search(q.text)
-    )
+def _stating(facet: Facet, pools: Iterable[Sequence[Hit]], others: frozenset[str]) -> list[Quotation]:
+    """Quote from the first pool that has a value of the main training, else from the first that has any; then the rest.
+
+    First comes what is of the main training, of the body and of the authors, and of that what has a new value.
+    """
+    first: list[Quotation] = []
+    for hits in pools:
+        ranked = sorted(
+            ((_rank(hit, q, facet), q) for hit in hits if (q := _quotation(hit, facet, others))), key=lambda one: one[0]
+        )
+        stating = _new_first([q for _, q in ranked if q.values])
+        rest = [q for rank, q in ranked if not q.values and not rank[0]]
+        first = first or (stating and [*stating, *rest])
+        if any(q.values and not rank[1] for rank, q in ranked):
+            return [*stating, *rest]
+    return first
+
+
+def _rank(hit: Hit, quotation: Quotation, facet: Facet) -> tuple[int, ...]:
+    """Say what speaks against a quotation, the worst first.
+
+    Its heading, that it is of fine-tuning, an aside or of an appendix, that its words are less plain, and that the
+    authors do not say that they did it.
+    """
+    words, path = quotation.text, hit.passage.path
+    tunes = any(_TUNING.search(w) and not _TRAINING.search(_TUNING.sub("", w)) for w in (words, " ".join(path)))
+    is_appended = bool(path) and _APPENDIX.match(path[0]) is not None
+    plain = next((n for n, e in enumerate(facet.values) if any(True for _ in values([e], facet.column, words))), 0)
+    return is_beside(path), tunes, quotation.is_aside, is_appended, plain, not _OURS.search(words)
+
+
+def _new_first(quotations: Sequence[Quotation]) -> list[Quotation]:
+    """Put those that have a value which none before them has before the others."""
     known: set[str] = set()
     again: list[Quotation] = []
     new: list[Quotation] = []
-    for quotation in ours:
-        stated = set(values(facet.values, facet.column, quotation.text))
-        (again if stated <= known else new).append(quotation)
-        known |= stated
+    for quotation in quotations:
+        (again if set(quotation.values) <= known else new).append(quotation)
+        known |= set(quotation.values)
     return [*new, *again]
 
 
-def _quotations(hits: Sequence[Hit], facet: Facet) -> list[Quotation]:
-    return [quotation for hit in hits if (quotation := _quotation(hit, facet)) is not None]
+def _quotations(hits: Sequence[Hit], facet: Facet, others: frozenset[str]) -> list[Quotation]:
+    return [quotation for hit in hits if (quotation := _quotation(hit, facet, others)) is not None]
 
 
-def _quotation(hit: Hit, facet: Facet) -> Quotation | None:
-    best = _best(hit.passage.text, facet)
-    if not best:
+def _quotation(hit: Hit, facet: Facet, others: frozenset[str]) -> Quotation | None:
+    """Quote the sentence that states a value of the paper's own, then the one with most words of the facet."""
+    words = _words(" ".join(facet.phrasings))
+    stating = [
+        (bool(read), _has_value(facet, sentence), len(words & _words(sentence)), sentence, read)
+        for sentence in _sentences(hit.passage.text)
+        if re.search(facet.sign, sentence, re.IGNORECASE)
+        and (not facet.has_quantity or _has_quantity(sentence, facet, others))
+        for read in [_values(facet, sentence, hit.passage.path, others)]
+    ]
+    if not stating:
         return None
-    is_aside = not facet.compares and _ASIDE.search(best) is not None
+    *_, best, read = max(stating, key=lambda one: one[:3])
     label = _LABEL.search(hit.passage.text) if hit.passage.kind == "table" else None
-    anchor = f"{hit.passage.anchor}, {label[1]}" if label else hit.passage.anchor
-    return Quotation(anchor=anchor, page=hit.passage.page, text=_cut(best), is_aside=is_aside)
+    return Quotation(
+        anchor=f"{hit.passage.anchor}, {label[1]}" if label else hit.passage.anchor,
+        page=hit.passage.page,
+        text=_cut(best),
+        is_aside=not read and _is_aside(facet, best, hit.passage.path, others),
+        values=read,
+    )
+
+
+def _values(facet: Facet, sentence: str, path: Sequence[str], others: frozenset[str]) -> tuple[str, ...]:
+    """Give the values a sentence states for the paper's own method, none if it is an aside or speaks of a part."""
+    if not facet.values or _is_aside(facet, sentence, path, others):
+        return ()
+    if facet.parts and re.search(facet.parts, sentence, re.IGNORECASE):
+        return ()
+    return tuple(dict.fromkeys(values(facet.values, facet.column, own_words(sentence, others))))
+
+
+def _is_aside(facet: Facet, sentence: str, path: Sequence[str], others: frozenset[str]) -> bool:
+    if facet.compares:
+        return False
+    if not facet.values:
+        is_told = _ASIDE.search(sentence) or _ENTRY.match(sentence)
+        return bool(is_told) or (is_beside(path) and not _OURS.search(sentence))
+    own = own_words(sentence, others)
+    return bool(_ASIDE.search(own)) or is_beside(path) or (_has_value(facet, sentence) and not _has_value(facet, own))
 
 
 def _cut(text: str) -> str:
@@ -176,20 +258,10 @@ def _cut(text: str) -> str:
     return text if len(text) <= QUOTED else f"{text[:QUOTED].rpartition(' ')[0]} …"
 
 
-def _best(text: str, facet: Facet) -> str:
-    """Give the sentence that has a value, then most words of the facet, of those that state it; empty for none."""
-    words = _words(" ".join(facet.phrasings))
-    stating = [
-        sentence
-        for sentence in _sentences(text)
-        if re.search(facet.sign, sentence, re.IGNORECASE) and (not facet.has_quantity or _has_quantity(sentence))
-    ]
-    return max(stating, key=lambda sentence: (_has_value(facet, sentence), len(words & _words(sentence))), default="")
-
-
-def _has_quantity(sentence: str) -> bool:
+def _has_quantity(sentence: str, facet: Facet, others: frozenset[str]) -> bool:
     """Whether a sentence states a number of this paper."""
-    return not _SAID_OF_OTHERS.search(sentence) and bool(_QUANTITY.search(_NO_QUANTITY.sub("", sentence)))
+    own = own_words(sentence, frozenset() if facet.compares else others)
+    return bool(_QUANTITY.search(_NO_QUANTITY.sub("", own)))
 
 
 def _has_value(facet: Facet, sentence: str) -> bool:
