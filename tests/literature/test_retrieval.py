@@ -60,7 +60,10 @@ def index(tmp_path: Path) -> Index:
 
 
 def test_passages_are_bounded_lose_nothing_and_never_cross_sections() -> None:
-    found = passages(document(section("1", "Long", text(LONG)), section("2", "Short", text("End."))))
+    pair = (text("a" * 1_050), text("b" * 349), text("c" * 699), text("d" * 350), text("e" * 350))
+    found = passages(
+        document(section("1", "Long", text(LONG)), section("3", "Pairs", *pair), section("2", "Short", text("End.")))
+    )
 
     assert all(len(passage.text) <= LIMIT for passage in found)
     assert " ".join(passage.text for passage in found if passage.anchor == "1") == LONG
@@ -328,6 +331,8 @@ def test_an_optimizer_and_its_rate_are_read_without_their_usual_words(tmp_path: 
         ("Weight decay is 0.1 and is not applied to norms.", "Weight decay is 0.1 and"),
         ("GPT used a rate of 0.1; BERT uses 0.2.", "BERT uses 0.2."),
         ("Doe et al. [3] trained with 0.1, but we train with 0.2.", "we train with 0.2."),
+        ("We train with SGD, not with Adam.", "We train with SGD,"),
+        ("We replace Adam by Lion.", "We   by Lion."),
         ("We train for not only 3 but 4 epochs.", "We train for not only 3; 4 epochs."),
     ],
 )

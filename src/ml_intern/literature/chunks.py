@@ -14,6 +14,8 @@ LIMIT = 1_400
 """Characters of a passage; a table may have twice as many, as its rows mean nothing without their head."""
 SMALL = 350
 """Characters below which a passage joins the one before it in the same section."""
+_BREAK = "\n\n"
+"""Between two blocks of a passage."""
 
 PassageKind: TypeAlias = Literal["text", "table"]
 _OF_TABLE = re.compile(r"\**table\s*[A-Z]?\d", re.IGNORECASE)
@@ -96,18 +98,17 @@ def _table(group: Sequence[Block]) -> Iterator[Passage]:
 
 def _packed(blocks: Sequence[Block]) -> Iterator[Passage]:
     """Fill passages with whole blocks, and cut a block that is too long between its sentences."""
-    held: list[str] = []
+    held = ""
     page: int | None = None
     for block in blocks:
         for piece in _pieces(block.text):
-            if held and sum(map(len, held)) + len(piece) > LIMIT:
-                yield _passage("text", "\n\n".join(held), page)
-                held = []
-            if not held:
-                page = block.page
-            held.append(piece)
+            joined = f"{held}{_BREAK}{piece}"
+            if held and len(joined) > LIMIT:
+                yield _passage("text", held, page)
+                held = ""
+            held, page = (joined, page) if held else (piece, block.page)
     if held:
-        yield _passage("text", "\n\n".join(held), page)
+        yield _passage("text", held, page)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -117,10 +118,11 @@ def _pieces(text: str) -> Iterator[str]:
     piece = ""
     for sentence in _SENTENCE.split(text):
         for part in (sentence[start : start + LIMIT] for start in range(0, max(len(sentence), 1), LIMIT)):
-            if piece and len(piece) + len(part) > LIMIT:
+            joined = f"{piece} {part}" if piece else part
+            if piece and len(joined) > LIMIT:
                 yield piece
-                piece = ""
-            piece += (" " if piece else "") + part
+                joined = part
+            piece = joined
     if piece:
         yield piece
 
@@ -134,9 +136,9 @@ def _merged(found: Sequence[Passage]) -> list[Passage]:
     merged: list[Passage] = []
     for passage in found:
         last = merged[-1] if merged else None
-        fits = last is not None and len(last.text) + len(passage.text) <= LIMIT
+        fits = last is not None and len(last.text) + len(_BREAK) + len(passage.text) <= LIMIT
         if last is not None and fits and len(passage.text) < SMALL and last.kind == passage.kind == "text":
-            merged[-1] = replace(last, text=f"{last.text}\n\n{passage.text}")
+            merged[-1] = replace(last, text=f"{last.text}{_BREAK}{passage.text}")
         else:
             merged.append(passage)
     return merged

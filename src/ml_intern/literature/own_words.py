@@ -15,15 +15,15 @@ _CLAUSE = re.compile(
 """Where the subject may change."""
 _SET_APART = re.compile(
     r"\b(?:instead of|rather than|as opposed to|in place of|in contrast (?:to|with)|contrary to|unlike|without"
-    r"|compared (?:to|with)|not(?=\s+(?:the\b|an?\b|(?-i:[A-Z]))))"
-    r"\s.*?(?:(?=\s(?:with|at|and|for|is|are|has|have|we|uses?|trained)\b)|(?=[,;:)])|$)"
+    r"|compared (?:to|with)|replac(?:e[sd]?|ing)|not(?=\s+(?:the\b|an?\b|with\b|by\b|using\b|(?-i:[A-Z]))))"
+    r"\s(?:(?:with|by|using)\s)?.*?(?:(?=\s(?:with|by|at|and|for|is|are|has|have|we|uses?|trained)\b)|(?=[,;:)])|$)"
     r"(?:,\s*(?:who|which|whose|where)\b[^,;]*)?",
     re.IGNORECASE,
 )
 """What stands beside what is meant, and what a relative clause says of it."""
 _DENIED = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|has|have|had|can|could|will|would|need)(?:\s+not|n['\u2019]t)|cannot|never"
-    r"|no longer)\b(?!\s+(?:only|just|merely|exceed))"
+    r"|no longer)\b(?!\s+(?:only|just|merely|exceed|tune|change|alter|modify))"
     r"(?:[^,;]|,(?=\s*(?:which|who|as|since|because|where)\b|\d{3}))*",
     re.IGNORECASE,
 )

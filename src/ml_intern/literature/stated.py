@@ -27,8 +27,8 @@ _CALLED = {"stochastic gradient descent": "sgd", "l-bfgs": "lbfgs"}
 def values(expressions: Sequence[str], column: str, text: str) -> Iterator[str]:
     """Give what the expressions find in a sentence; of a row of a table, what is under a head that fits `column`.
 
-    In an expression `(N)` stands for a whole number, `(R)` for any, and `(O)` for the name of an optimizer; the last group
-    that fits is the value.
+    In an expression `(N)` stands for a whole number, `(R)` for any, and `(O)` for the name of an optimizer; the last
+    group that fits is the value.
     """
     if text.startswith("|"):
         yield from under(column, text.replace(" / |", "\n|"))
