@@ -266,7 +266,7 @@ def test_a_word_within_another_is_no_sign_of_hardware(tmp_path: Path) -> None:
 
 
 def test_years_names_and_numbers_of_figures_are_no_quantity(tmp_path: Path) -> None:
-    named = "Figure 2 compares the main results with the best previous state of the art (Doe et al., 2019a) on Set-21k."
+    named = "Figure 2 compares the main results with the best previous state of the art (Doe, 2019a) [7] on Set-21k."
     measured = "The best network has an accuracy of 88.5."
 
     assert swept(tmp_path, section("4", "Results", text(f"{named} {measured}")))["main results"] == [measured]

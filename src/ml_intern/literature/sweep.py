@@ -46,10 +46,10 @@ _ENTRY = re.compile(r"\W*•")
 _LABEL = re.compile(r"^\**(table\s*[A-Z]?\d+)", re.IGNORECASE | re.MULTILINE)
 """What the caption of a table calls it: one floats, so its section may be that before the one that speaks of it."""
 _NO_QUANTITY = re.compile(
-    r"\b(?:19|20)\d\d[a-z]?\b|\b(?:fig(?:ure)?s?|tab(?:le)?s?|eq(?:uation)?s?|sections?|appendix)\b\.?\s*[(\w.]+",
+    r"\[\d[\d,\s\u2013-]*\]|\b(?:19|20)\d\d[a-z]?\b|\b(?:fig(?:ure)?s?|tab(?:le)?s?|eq(?:uation)?s?|sections?|appendix)\b\.?\s*[(\w.]+",
     re.IGNORECASE,
 )
-"""Years of citations and numbers of what is pointed at."""
+"""Citations, their years, and numbers of what is pointed at."""
 _QUANTITY = re.compile(r"(?<![\w./-])\d|\\times\s*\d")
 """A number that is no part of a name, as that in ImageNet-21k or v3 is."""
 _SENTENCE = re.compile(
