@@ -384,6 +384,16 @@ def test_tables_figures_and_equations_are_given_by_their_name(wanted: str, begin
     assert (labelled(SMALL, wanted) or "").startswith(begin)
 
 
+def test_an_equation_comes_with_its_rows_without_number_and_one_of_several_numbers_is_found() -> None:
+    rows = ("$$a=b$$", "$$=c$$ (1)", "$$d=e$$ (2)", "$$f(x)=(3)$$ (4) (5a)")
+    paper = document(section("1", "Rows", text("As in (4)"), *(Block(kind="equation", text=row) for row in rows)))
+
+    assert labelled(paper, "Equation 1") == "$$a=b$$\n\n$$=c$$ (1)"
+    assert labelled(paper, "Equation 2") == "$$d=e$$ (2)"
+    assert labelled(paper, "Equation 3") is None
+    assert labelled(paper, "Equation 4") == labelled(paper, "eq. (5a)") == "$$f(x)=(3)$$ (4) (5a)"
+
+
 @pytest.mark.parametrize("wanted", ["Table 3", "Figure 1", "Table", "Introduction", "Equation 44"])
 def test_a_name_that_nothing_has_gives_nothing(wanted: str) -> None:
     assert labelled(SMALL, wanted) is None

@@ -18,8 +18,11 @@ PAGE_LIMIT = 6_000
 ABSTRACT, LISTED = 2_500, 60
 """Characters of an abstract (arXiv takes 1,920), and sections of which an error names so many."""
 _LABEL = re.compile(
-    r"(?P<kind>table|figure|fig\.?|algorithm|equation|eq\.?)\s*\(?(?P<number>[A-Z]?\.?\d+|[IVX]{1,5})\)?", re.IGNORECASE
+    r"(?P<kind>table|figure|fig\.?|algorithm|equation|eq\.?)\s*\(?(?P<number>[A-Z]?\.?\d+(?:\.\d+)*[a-z]?|[IVX]{1,5})\)?",
+    re.IGNORECASE,
 )
+_NUMBERS = re.compile(r"(?:(?:^|\s+)\([\w.'*]{1,8}\))+\s*$")
+"""At the end of an equation."""
 _PREFIX = re.compile(r"^(?:section|sec\.?|appendix|§)\s*(?=\S)", re.IGNORECASE)
 
 
@@ -120,13 +123,21 @@ def labelled(document: Document, wanted: str) -> str | None:
         return None
     kind, number = match["kind"].lower(), re.escape(match["number"])
     if kind.startswith("eq"):
-        return _equation(document, re.compile(rf"\({number}\)\s*$"))
+        return _equation(document, match["number"])
     return _captioned(document, re.compile(rf"\W*{kind[:3]}[a-z]*\.?\s*{number}(?!\.?\d)", re.IGNORECASE))
 
 
-def _equation(document: Document, ending: re.Pattern[str]) -> str | None:
-    blocks = (block for section in document.content.sections for block in section.blocks)
-    return next((block.text for block in blocks if block.kind == "equation" and ending.search(block.text)), None)
+def _equation(document: Document, number: str) -> str | None:
+    """Give the display that has `number`, with the rows before it that have none; one may have several numbers."""
+    for section in document.content.sections:
+        rows: list[str] = []
+        for block in section.blocks:
+            numbers = _NUMBERS.search(block.text) if block.kind == "equation" else None
+            rows = [*rows, block.text] if block.kind == "equation" else []
+            if numbers and f"({number})".casefold() in numbers[0].casefold().split():
+                return "\n\n".join(rows)
+            rows = [] if numbers else rows
+    return None
 
 
 def _captioned(document: Document, label: re.Pattern[str]) -> str | None:
