@@ -14,6 +14,7 @@ FONTS = {
     "large": b"CMEX10",
     "letters": b"CMMI10",
     "signs": b"CMSY10",
+    "typewriter": b"Courier",
 }
 WIDTH, HEIGHT = 612.0, 792.0
 

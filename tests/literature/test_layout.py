@@ -493,3 +493,10 @@ def test_a_scanned_page_is_recognised_and_its_layout_and_tables_found() -> None:
     assert sum(number in text for number in numbers) >= 0.93 * len(numbers)
     assert [(s.number, s.title) for s in content.sections] == [("1", "Results")]
     assert "was read from pictures" in content.notes[-1]
+
+
+def test_an_address_in_typewriter_has_no_blanks_beside_its_points() -> None:
+    words = "See https://code.org/a.html or write"
+    page = Page().paragraph(LEFT, 90, column("left", 20)).text(LEFT, 400, words, font="typewriter")
+
+    assert words in " ".join(block.text for section in read(page).sections for block in section.blocks)

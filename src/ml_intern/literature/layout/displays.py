@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from ml_intern.literature.layout.composing import Sign, composed, rows_of, written
+from ml_intern.literature.layout.fonts import MONOSPACED
 from ml_intern.literature.layout.lines import Piece, piece_of
 from ml_intern.literature.layout.marks import CAPTION, EQUATION_NUMBER, ITEM
 from ml_intern.literature.layout.page import ASCENT, DESCENT, Rule, Run, Word
@@ -32,7 +33,6 @@ SMALLEST = 0.8
 """Share of the size of the text that the largest signs of a formula have at least; labels in figures are smaller."""
 THINNEST = 0.3
 """Height of a gap between two lines of a formula, at least, in 1/72 inch."""
-_MONOSPACED = re.compile(r"tt\d*$|mono|courier|typewriter|consol", re.IGNORECASE)
 _PLAIN = re.compile(r"""["'(]*([A-Za-z]{3,})(?:-[A-Za-z]+)*[.,;:?!)"']*""")
 _WORD = re.compile(r"[A-Za-z]{3,}(?![A-Za-z(])")
 """What a bracket follows is a function."""
@@ -132,7 +132,7 @@ def _is_formula(region: Sequence[Piece], text: Sequence[Piece], left: float, siz
     share = _share(body)
     if share < SHARE or (min(piece.x0 for piece in body) < left + INDENT and share < SURE):
         return False
-    if _MONOSPACED.search(body[0].words[0].font):
+    if MONOSPACED.search(body[0].words[0].font):
         return False
     main = max(body, key=lambda piece: (piece.size, piece.width))
     return not any(min(main.y1, other.y1) - max(main.y0, other.y0) > 0.2 * main.size for other in text)

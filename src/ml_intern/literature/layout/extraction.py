@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pypdfium2.raw as pdfium  # type: ignore[import-untyped]
 
 from ml_intern.literature.document import Box
-from ml_intern.literature.layout.fonts import MOST_FONTS
+from ml_intern.literature.layout.fonts import MONOSPACED, MOST_FONTS
 from ml_intern.literature.layout.native import (
     Handle,
     code_of,
@@ -34,6 +34,9 @@ TINY = 1.0
 """Points below which nobody reads a letter: such text is for programs only, and left out."""
 BEHIND = 0.5
 """Share of the page that a picture covers from which text without ink is what was recognised on it."""
+PITCH = 0.85
+"""The same between the origins of two characters of a monospaced font, where there is much room beside `.` and `:`;
+each is 0.53 to 0.6 wide, and so is a space between them."""
 MOST_LETTERS = 4_096
 """Code points whose letters are remembered."""
 THIN = 2.6
@@ -296,7 +299,11 @@ def _words(characters: Iterator[_Character | None]) -> Iterator[tuple[Run, ...]]
 def _is_apart(last: _Character, character: _Character) -> bool:
     size = max(last.size, character.size)
     gap = character.origin - last.x1
-    return gap > GAP * size or gap < -2.2 * size or abs(character.base - last.base) > 0.75 * size
+    if gap < -2.2 * size or abs(character.base - last.base) > 0.75 * size:
+        return True
+    return gap > GAP * size and (
+        last.font != character.font or not MONOSPACED.search(last.font) or character.origin - last.origin > PITCH * size
+    )
 
 
 def _runs(word: list[_Character]) -> Iterator[Run]:

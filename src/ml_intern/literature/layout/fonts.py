@@ -19,6 +19,7 @@ _MATH = re.compile(
     re.IGNORECASE,
 )
 """Fonts of TeX and of common word processors for formulas. `CMR` sets digits in formulas, if text is set otherwise."""
+MONOSPACED = re.compile(r"tt\d*$|mon[ol]|courier|typewriter|consol", re.IGNORECASE)
 _TEXT_OF_COMPUTER_MODERN = re.compile(r"(?:cm|lm)(?:r|roman|ss|sans|ti|bx|csc|tt|sl|mono)", re.IGNORECASE)
 _TEX = re.compile(
     r"(?:sf|cm|ec|lm|ms[ab]m|eu[fr]|newtx|t[1x]|p[1x]|rsfs|nimbus|urw|texgyre|standardsym|libert|linlib|xcharter|utopia"
