@@ -42,6 +42,15 @@ def test_words_broken_at_a_line_end_are_joined_and_compounds_keep_their_hyphen()
     assert "a new representation of patches" in introduction
 
 
+def test_a_word_with_several_hyphens_keeps_that_at_the_end_of_a_line() -> None:
+    told = "attention is the art to read from left to right\n"
+    text = told + "state-of-the-\nart and left-\nto-right and self-atten-\ntion and gra-\ndient"
+
+    (section,) = content_of([text], why="a test").sections
+
+    assert section.blocks[0].text.endswith("state-of-the-art and left-to-right and self-attention and gradient")
+
+
 def test_each_block_knows_its_page() -> None:
     attention = read(pdfs.paper()).sections[4]
 

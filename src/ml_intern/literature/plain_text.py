@@ -55,18 +55,22 @@ def _mended(texts: Sequence[str]) -> list[str]:
     # PDFium writes U+FFFE, or U+0002 in older files, for a hyphen at a line's end and drops the line break there
     raw = [text.replace("\r\n", "\n").replace("\r", "\n").translate(_LIGATURES) for text in texts]
     marked = [re.sub(r"[\ufffe\x02]\n?|(?<=[^\W\d_])-\n(?=[a-z])", _HYPHEN, text) for text in raw]
-    words = {word.lower() for text in raw for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text)}
-    broken = re.compile(rf"[^\W\d_]*(?:-[^\W\d_]+)*{_HYPHEN}[^\W\d_]*")
+    broken = re.compile(rf"[^\W\d_]*(?:-[^\W\d_]+)*{_HYPHEN}[^\W\d_]*(?:-[^\W\d_]+)*")
+    words = {word.lower() for t in marked for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", broken.sub(" ", t))}
     return [clean(broken.sub(lambda match: _joined(match[0], words), text)) for text in marked]
 
 
 def _joined(word: str, words: set[str]) -> str:
-    """Keep the hyphen of a compound: where the paper writes it elsewhere so, or never as one word and capitals meet."""
+    """Keep the hyphen of a compound: as the paper writes it elsewhere, else where capitals or more hyphens are."""
     whole, compound = word.replace(_HYPHEN, ""), word.replace(_HYPHEN, "-")
     if whole.lower() in words:
         return whole
     first, _, second = word.partition(_HYPHEN)
+    before, after = first.rpartition("-")[2], second.partition("-")[0]
+    if f"{before}{after}".lower() in words:
+        return whole
     is_compound = compound.lower() in words or not first or not second or second[0].isupper()
+    is_compound |= whole.count("-") > 0 and {before.lower(), after.lower()} <= words
     return compound if is_compound else whole
 
 
