@@ -133,6 +133,17 @@ def test_a_loss_that_jumps_is_a_spike_the_third_time_in_a_row(inside: ModuleType
     assert [history.spike(50.0) is not None for _ in range(3)] == [False, False, True]
 
 
+def test_a_jump_late_in_a_long_training_may_last_longer_before_it_is_a_spike(inside: ModuleType) -> None:
+    history, noise = inside.LossHistory(), random.Random(5)
+    for n in range(30_000):
+        assert history.spike(0.1 + 2.2 * math.exp(-n / 80) + 0.01 * noise.random()) is None
+
+    for _ in range(50):  # as Adam has them, and comes back
+        assert history.spike(1.5) is None
+    assert history.spike(0.1) is None
+    assert [history.spike(1.5) is not None for _ in range(70)].index(True) == 59
+
+
 def test_two_high_losses_between_healthy_ones_are_no_spike(inside: ModuleType) -> None:
     history = inside.LossHistory()
     losses = falling(1)[:100] + [50.0, 50.0, 0.7] * 20

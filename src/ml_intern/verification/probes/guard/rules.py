@@ -14,8 +14,12 @@ ENOUGH = 20
 DEVIATIONS = 8.0
 PATIENCE = 3
 UNDONE = 0.1
+PART = 500
 LIMIT_AGE = 10
 """A spike is a loss above median + 8 scaled MAD of the last 100 steps, three times in a row, once 20 are known.
+
+After 1,500 steps it takes one in 500 of all steps so far: the longer a training went well, the more of it a stop throws
+away, and Adam comes back from jumps that last for some tens of steps.
 
 It must also undo a tenth of what the loss has fallen since the start: near zero the noise is many times the median, and
 a fall from 2.3 to 0.0001 that jumps to 0.05 is no divergence. Losses above the threshold do not enter the history.
@@ -33,20 +37,21 @@ class LossHistory:
     def __init__(self):
         self.losses = collections.deque(maxlen=HISTORY)
         self.first = []
-        self.high = 0
+        self.high = self.count = 0
         self.limit, self.age = 0.0, LIMIT_AGE
 
     def spike(self, loss):
-        """Take in `loss`; give the threshold if it is the third in a row above it, else None.
+        """Take in `loss`; give the threshold if enough in a row are above it, else None.
 
         The threshold is some steps old while losses stay below it: it costs two sorted lists.
         """
+        self.count += 1
         self.age += 1
         if len(self.losses) >= ENOUGH and (loss > self.limit or self.age > LIMIT_AGE):
             self.limit, self.age = self.threshold(), 0
             if loss > self.limit:
                 self.high += 1
-                return self.limit if self.high >= PATIENCE else None
+                return self.limit if self.high >= max(PATIENCE, self.count // PART) else None
         self.high = 0
         self.losses.append(loss)
         if len(self.first) < ENOUGH:
@@ -54,7 +59,7 @@ class LossHistory:
         return None
 
     def threshold(self):
-        """Give what a loss must not pass three times in a row."""
+        """Give what a loss must not pass again and again."""
         middle = median(self.losses)
         deviation = median([abs(loss - middle) for loss in self.losses])
         fallen = median(self.first) - middle

@@ -20,6 +20,7 @@ import ml_intern_ending as ending
 import ml_intern_losses as losses
 import ml_intern_readings as readings
 import ml_intern_recovery as recovery
+import ml_intern_rules as rules
 import ml_intern_saved as saved
 import ml_intern_stalls as stalls
 import ml_intern_states as states
@@ -269,7 +270,9 @@ class Watch:
             return "a gradient is not finite"
         limit = course.history.spike(loss) if loss is not None else None
         if limit is not None and os.environ.get("ML_INTERN_STOP_ON_SPIKE") != "0":
-            return f"the loss {loss:.4g} is above {limit:.4g} for the third time in a row"
+            high = course.history.high
+            often = "for the third time" if high == rules.PATIENCE else f"for {high} steps"
+            return f"the loss {loss:.4g} is above {limit:.4g} {often} in a row"
         return ""
 
     def remark(self, course, loss, norm):
@@ -344,7 +347,7 @@ class Watch:
         trail = list(course.trail)
         course, reason, step = self.blame(course, reason, step)
         where = ""
-        if "time in a row" not in reason and course.device == "cpu":
+        if " is above " not in reason and course.device == "cpu":
             finite = not reason.startswith("the loss")
             roots, calls = self.roots(optimizer), self.batches.latest
             where = self.localise(self.torch, roots, calls, optimizer, loss_is_finite=finite)
