@@ -253,6 +253,45 @@ def test_a_paragraph_goes_on_over_a_table_and_over_the_page() -> None:
     assert "in the middle of the page and ends here." in text
 
 
+@pytest.mark.parametrize(
+    ("indent", "begin", "end", "is_one"),
+    [
+        (0, "ReLU", "", True),
+        (0, "layers", "", True),
+        (15, "Layers", "", False),
+        (0, "Layers", ".", False),
+    ],
+)
+def test_a_paragraph_that_fills_its_last_line_goes_on_over_a_float(
+    indent: int, begin: str, end: str, is_one: bool
+) -> None:
+    first = Page().paragraph(LEFT, 90, [*even("above", 40, WIDE)[:-1], f"above39 {WIDE}"[: -len(end) or None] + end])
+    second = Page().text(LEFT, 90, "Figure 1: A picture that stands at the top of the page.")
+    second.text(LEFT + indent, 130, f"{begin} and more of it.").paragraph(LEFT, 142, even("below", 30, WIDE))
+
+    paragraphs = kinds(read(first, second), "paragraph")
+    assert any("above39" in block.text and f"{begin} and more" in block.text for block in paragraphs) is is_one
+
+
+def test_a_paragraph_goes_on_below_the_labels_of_a_figure() -> None:
+    first = Page().paragraph(LEFT, 90, even("above", 40, WIDE))
+    second = Page().text(LEFT, 90, "(a) Small").text(300, 90, "(b) Large")
+    second.text(LEFT, 120, "Figure 1: Two pictures.").paragraph(LEFT, 160, even("below", 20, WIDE))
+
+    blocks = kinds(read(first, second), "paragraph")
+    assert [block.text[:9] for block in blocks] == ["above00 t", "(a) Small", "(b) Large"]
+    assert "squares of pixels below00" in blocks[0].text
+
+
+@pytest.mark.parametrize("rest", ["of a list is read in small", "of a list is small and"])
+def test_a_hanging_item_goes_on_in_the_next_column_and_the_next_item_begins_anew(rest: str) -> None:
+    page = Page().paragraph(LEFT, 80, even("under", 40)).paragraph(LEFT, 580, even("\xb7 item", 2, rest))
+    page.paragraph(NEXT + 8, 80, ["patches and", "nothing else."]).paragraph(NEXT, 130, even("right", 40))
+
+    items = [item.text for item in kinds(read(page), "item")]
+    assert items == [f"• item00 {rest}", f"• item01 {rest} patches and nothing else."]
+
+
 def test_footnotes_stand_apart_from_the_text_they_interrupt() -> None:
     page = Page()
     page.text(LEFT, 90, "1 Introduction", font="bold", size=12)

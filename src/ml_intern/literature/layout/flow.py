@@ -11,10 +11,11 @@ from ml_intern.literature.document import Box
 from ml_intern.literature.layout.fonts import is_italic
 from ml_intern.literature.layout.grid import Grid
 from ml_intern.literature.layout.headings import Style, heading_level, is_continued
-from ml_intern.literature.layout.joining import Vocabulary, goes_on
+from ml_intern.literature.layout.joining import Vocabulary, ends_sentence, goes_on
 from ml_intern.literature.layout.lines import Piece, scripted
 from ml_intern.literature.layout.marks import (
     APPENDIX,
+    BULLET,
     CAPTION,
     ENTRY,
     EQUATION_NUMBER,
@@ -33,13 +34,20 @@ from ml_intern.literature.tables import markdown
 
 Kind: TypeAlias = Literal["heading", "paragraph", "equation", "caption", "table", "figure"]
 _FLOATS: frozenset[Kind] = frozenset({"caption", "table", "figure"})
+RAGGED = 3.0
+"""How far, in 1/72 inch, lines of a justified column end or begin from its edge."""
+FEWEST_FILLED = 2
+"""Lines of a block that end at one place before they are justified: names below a title are centred."""
+SHORT = 60
+"""Characters of a line that may be a label between the parts of a paragraph."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A piece of the paper in order. `level` of a heading: 0 for the title, 1 for sections, 2 for what is below.
 
-    `box` is where it stands on its page, or begins if it goes on elsewhere.
+    `box` is where it stands on its page, or begins if it goes on elsewhere. The last line of what `is_open` fills the
+    column, and the first of what `is_flush` has no indent: what a float parts looks so.
     """
 
     kind: Kind
@@ -48,6 +56,8 @@ class Item:
     level: int = 0
     rows: Grid = ()
     box: Box | None = None
+    is_open: bool = False
+    is_flush: bool = False
 
 
 @dataclass(slots=True)
@@ -224,7 +234,20 @@ class _Block:
     def _end_paragraph(self) -> None:
         if self.paragraph:
             self.flow.add("paragraph", self.paragraph, self.page, self.own)
+            if not self.flow.in_references:
+                last = replace(self.flow.items[-1], is_open=self._is_open(), is_flush=self._is_flush())
+                self.flow.items[-1] = last
         self.paragraph = ""
+
+    def _is_open(self) -> bool:
+        """Whether the paragraph fills its last line as other lines of the block are filled."""
+        edge = self.lines.box.x1 - RAGGED
+        filled = sum(piece.x1 > edge for piece in self.lines.pieces)
+        return filled >= FEWEST_FILLED and self.own[-1].x1 > edge
+
+    def _is_flush(self) -> bool:
+        first = self.own[0]
+        return first.x0 < self.margin + RAGGED and not first.words[0].is_bold and not ITEM.match(first.plain)
 
 
 def _with_run_in(piece: Piece) -> str:
@@ -264,19 +287,57 @@ def _floats_moved(items: Sequence[Item]) -> list[Item]:
 
 
 def _merged(items: Sequence[Item], words: Vocabulary) -> list[Item]:
-    """Join paragraphs over what floats between them: captions and tables."""
+    """Join paragraphs over what floats between them: captions and tables, and labels of figures."""
     merged: list[Item] = []
     last: int | None = None
+    end: Item | None = None  # paragraph `last`, but for its place: that of the part joined last
     for item in items:
-        if item.kind == "paragraph" and last is not None and goes_on(merged[last].text, item.text):
-            merged[last] = replace(merged[last], text=words.join(merged[last].text, item.text))
-            continue
-        if item.kind in {"heading", "equation"}:
+        if item.kind == "paragraph" and last is not None and end is not None:
+            if _continues(end, item, is_parted=last < len(merged) - 1):
+                text = words.join(merged[last].text, item.text)
+                merged[last] = replace(merged[last], text=text)
+                end = replace(item, text=text)
+                continue
+            if _is_label(end, item):
+                merged.append(item)
+                continue
+        if item.kind == "heading" or (item.kind == "equation" and not _is_beside(item, end)):
             last = None
         if item.kind == "paragraph":
-            last = len(merged)
+            last, end = len(merged), item
         merged.append(item)
     return merged
+
+
+def _continues(above: Item, below: Item, *, is_parted: bool) -> bool:
+    """Whether `below` goes on with `above`; with a large letter only over a float, or in another column."""
+    if BULLET.match(below.text):
+        return False
+    is_apart = is_parted or _is_elsewhere(above, below)
+    may_be_name = is_apart and below.is_flush and not _is_label(above, below)
+    return goes_on(above.text, below.text, is_open=above.is_open, may_be_name=may_be_name)
+
+
+def _is_label(above: Item, below: Item) -> bool:
+    """Whether a line above the next column is none of the text: the paragraph before it has not ended; it is short."""
+    is_short = len(below.text) < SHORT and not below.is_open and not ends_sentence(below.text)
+    return is_short and above.is_open and _is_elsewhere(above, below)
+
+
+def _is_elsewhere(above: Item, below: Item) -> bool:
+    """Whether `below` begins in a later column, or on a later page."""
+    return above.page != below.page or _top(below) < _top(above)
+
+
+def _is_beside(equation: Item, above: Item | None) -> bool:
+    """Whether signs set apart from a line of the paragraph before them, as scripts are now and then, do not end it."""
+    if above is None or above.box is None or equation.box is None or above.page != equation.page:
+        return False
+    return equation.box.y1 < above.box.y1 and equation.box.x0 < above.box.x1 and equation.box.x1 > above.box.x0
+
+
+def _top(item: Item) -> float:
+    return item.box.y0 if item.box else 0.0
 
 
 def _titles_joined(items: Sequence[Item]) -> Iterator[Item]:

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_END = re.compile(r"""[.:?!]["')\]]?\s*$""")
+_END = re.compile(r"""[.:?!]["')\]]?(?:\s*\^\{[^}]*\})*\s*$""")
+"""What ends a sentence, marks of footnotes behind it too."""
 _DANGLING = re.compile(
     r"(?:\b(?:the|of|and|to|in|for|with|on|a|an|by|is|are|that|from|as|our|we|this|than|or|at|which|be|can|has|have)|,)$"
 )
@@ -42,12 +43,22 @@ def vocabulary_of(words: Iterable[str]) -> Vocabulary:
     return Vocabulary(whole=whole, hyphenated=hyphenated)
 
 
-def goes_on(above: str, below: str) -> bool:
-    """Whether the paragraph `above` breaks off and `below` continues it."""
+def ends_sentence(text: str) -> bool:
+    """Whether nothing is missing behind `text`."""
+    return _END.search(text) is not None
+
+
+def goes_on(above: str, below: str, *, is_open: bool = False, may_be_name: bool = False) -> bool:
+    """Whether the paragraph `above` breaks off and `below` continues it.
+
+    The last line of what `is_open` fills its column. Where `below` `may_be_name`, it need not begin in small letters.
+    """
     if re.search(r"[a-z]-$", above) and re.match(r"[a-z]", below):
         return True
-    if _END.search(above) or above.startswith("["):
+    if ends_sentence(above) or above.startswith("["):
         return False
     if len(above) > 30 and _DANGLING.search(above):
         return True
-    return len(above) > 60 and (above.endswith("-") or re.match(r"[a-z(\d]", below) is not None)
+    if is_open and (may_be_name or re.match(r"[a-z]", below)):
+        return True
+    return len(above) > 60 and re.match(r"\w" if above.endswith("-") else r"[a-z\d]|\((?![a-z]\))", below) is not None

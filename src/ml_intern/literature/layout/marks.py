@@ -23,6 +23,8 @@ RUN_IN = re.compile(r"(?P<title>Abstract|Index Terms|Keywords|Key words)\s*[\u20
 RUN_IN_PART = re.compile(r"\d{1,2}\)")
 EQUATION_NUMBER = re.compile(r"\((?:\d{1,3}|[A-Z]\.?\d+)\)")
 ITEM = re.compile(r"[•∙▪\u2013]\s|\(?\d{1,2}[.)]\s")
+BULLET = re.compile(r"[•∙▪]\s")
+"""What begins an item however the line before it ends; a number may be that of an equation named in a sentence."""
 NAMES = frozenset({
     "abstract", "references", "acknowledgements", "acknowledgments", "acknowledgement", "acknowledgment", "appendix",
     "appendices", "introduction", "conclusion", "conclusions", "bibliography", "discussion", "limitations",

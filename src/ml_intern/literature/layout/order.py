@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
 from ml_intern.literature.document import Box
+from ml_intern.literature.layout.joining import ends_sentence
 from ml_intern.literature.layout.lines import Piece
 from ml_intern.literature.layout.marks import CAPTION
 from ml_intern.literature.layout.ruled import Table
@@ -19,7 +19,6 @@ FEWEST_WORDS = 4
 """Words of a line of text that a sentence fills; labels of the parts of a figure are shorter."""
 INDENT = 25.0
 """How far, in 1/72 inch, the first line of a paragraph stands to the right of the others."""
-_SENTENCE_END = re.compile(r"[.:?!]['\")\]]*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ def _continues(block: _Growing, piece: Piece, lead: float) -> bool:
 def _is_within_sentence(block: _Growing, piece: Piece, lead: float) -> bool:
     """Whether a line that looks like a caption goes on with the sentence above: `shown in` and then `Table 6. We`."""
     last = block.pieces[-1]
-    if abs(piece.size - last.size) > 0.3 or piece.base - last.base > 1.1 * lead or _SENTENCE_END.search(last.plain):
+    if abs(piece.size - last.size) > 0.3 or piece.base - last.base > 1.1 * lead or ends_sentence(last.text):
         return False
     is_full = len(last.words) >= FEWEST_WORDS and last.x1 >= block.x1 - 3 and last.width > 0.75 * piece.width
     is_set_alike = any(word.font == piece.words[0].font for word in last.words)
