@@ -82,7 +82,7 @@ def test_short_columns_below_lines_over_both_are_read_one_after_the_other(before
 
 def test_one_column_is_not_parted_where_cells_without_rules_have_a_gap() -> None:
     page = Page().paragraph(LEFT, 80, even("text", 20, WIDE))
-    page.paragraph(250, 330, even("net", 20, "of ours")).paragraph(NEXT, 330, even("cell", 20, "of it"))
+    page.paragraph(254, 330, even("net", 20, "of ours")).paragraph(NEXT, 330, even("cell", 20, "of it"))
 
     text = everything(read(page))
     assert in_order(text, "text19", "net00", "cell00", "net01", "cell01", "net19", "cell19")
@@ -290,6 +290,18 @@ def test_a_hanging_item_goes_on_in_the_next_column_and_the_next_item_begins_anew
 
     items = [item.text for item in kinds(read(page), "item")]
     assert items == [f"• item00 {rest}", f"• item01 {rest} patches and nothing else."]
+
+
+def test_a_stretched_line_of_a_caption_is_whole_and_the_caption_beside_it_apart() -> None:
+    page = Page().text(80, 90, "Figure 1: The errors of small networks now").text(273.5, 90, "measured")
+    page.paragraph(80, 102, even("under", 6)).text(326, 90, "Figure 2: A picture.").paragraph(
+        326, 102, even("right", 6)
+    )
+    page.paragraph(LEFT, 220, even("text", 30, WIDE))
+
+    first, second = kinds(read(page), "caption")
+    assert first.text.startswith("Figure 1: The errors of small networks now measured under00 the")
+    assert second.text.startswith("Figure 2: A picture. right00 the")
 
 
 def test_footnotes_stand_apart_from_the_text_they_interrupt() -> None:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ml_intern.literature.layout.lines import Piece, piece_of
+from ml_intern.literature.layout.marks import CAPTION
 
-FEWEST = 8
-"""Lines that end at one place before it is the right edge of a justified column."""
+FEWEST = 5
+"""Lines that end at one place before it is the right edge of a justified column, or of a caption as narrow."""
 
 
 def unbroken(pieces: Sequence[Piece], gutter: float | None) -> list[Piece]:
@@ -38,8 +39,15 @@ def _belong(last: Piece, piece: Piece, edges: tuple[frozenset[int], frozenset[in
         return False
     if gutter is not None and last.x1 <= gutter + 3 and piece.x0 >= gutter - 3:
         return False
+    if CAPTION.match(piece.plain):
+        return False
     if not 0 < piece.x0 - last.x1 < 2.5 * piece.size or len(last.plain) < 3:
         return False
     lefts, rights = edges
-    begins = any(abs(last.x0 - left) < 2 for left in lefts)
-    return begins and any(abs(piece.x1 - right) < 2 for right in rights)
+    if _is_at(last.x1, rights) and _is_at(piece.x0, lefts):
+        return False  # lines of two columns, as captions beside each other have
+    return _is_at(last.x0, lefts) and _is_at(piece.x1, rights)
+
+
+def _is_at(place: float, edges: frozenset[int]) -> bool:
+    return any(abs(place - edge) < 2 for edge in edges)
