@@ -551,3 +551,27 @@ def test_an_address_in_typewriter_has_no_blanks_beside_its_points() -> None:
     page = Page().paragraph(LEFT, 90, column("left", 20)).text(LEFT, 400, words, font="typewriter")
 
     assert words in " ".join(block.text for section in read(page).sections for block in section.blocks)
+
+
+def test_a_heading_without_number_that_is_smaller_than_those_of_sections_is_of_a_subsection() -> None:
+    titles = [("Network", 14.0), ("Results", 12.0), ("Blocks", 12.0), ("Training", 14.0), ("Schedule", 12.0)]
+    pages: list[Page] = []
+    for title, size in titles:
+        page = Page().text(LEFT, 80, title, font="bold", size=size).paragraph(LEFT, 110, column(title.lower(), 30))
+        pages.append(page)
+
+    content = read(Page().paragraph(LEFT, 90, column("first", 30)), *pages)
+
+    assert [(s.title, s.level) for s in content.sections if s.title] == [
+        ("Network", 1), ("Results", 2), ("Blocks", 2), ("Training", 1), ("Schedule", 2),
+    ]  # fmt: skip
+
+
+def test_headings_count_beyond_twenty_five_and_a_year_is_none() -> None:
+    pages = [
+        Page().text(LEFT, 80, f"{number} On Matters", font="bold", size=12).paragraph(LEFT, 110, column("text", 30))
+        for number in range(1, 30)
+    ]
+    pages[3].text(LEFT, 600, "95 Workshop Days", font="bold", size=12)
+
+    assert [s.number for s in read(*pages).sections if s.number] == [str(number) for number in range(1, 30)]

@@ -19,18 +19,24 @@ TITLE = 5.0
 SMALLER = 2.6
 """How much smaller than the text a heading may be, in 1/72 inch: running heads are smaller still."""
 
+STEP = 0.9
+"""How much smaller than that of a section the heading of a subsection is, in 1/72 inch."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """Size of running text and the usual distance of its baselines, in 1/72 inch.
 
-    `known` are lines, folded, that the chain of numbers tells to be headings where no font does. In a paper that is
-    `unnumbered` a bold line on its own is one.
+    `chain` are lines, folded, that count up as headings do, and `known` those that are headings where no font tells it.
+    In a paper that is `unnumbered` a bold line on its own is one. `section` is the size of the headings of sections, 0
+    if nothing tells it.
     """
 
     size: float
     lead: float
+    chain: frozenset[str] = frozenset()
     known: frozenset[str] = frozenset()
+    section: float = 0.0
     unnumbered: bool = False
 
 
@@ -61,30 +67,32 @@ def heading_level(piece: Piece, style: Style, *, is_first_page: bool) -> int | N
         return plain
     number = NUMBERED.match(text) or (NUMBERED_LOW.match(text) if looks.is_bold or looks.large >= 0.9 else None)
     if (looks.is_apart and (number or APPENDIX.match(text))) or folded(text) in style.known:
-        return _numbered_level(number["number"] if number else "")
+        return _numbered_level(number["number"] if number else "", is_counted=folded(text) in style.chain)
+    below = 2 if piece.size < style.section - STEP else 1
     if looks.large >= 1.4 and (looks.is_bold or looks.large > 3):
-        return 0 if is_first_page and looks.large >= 3 else 1
-    return 1 if looks.large >= 0.9 and looks.is_bold else None
+        return 0 if is_first_page and looks.large >= 3 else below
+    return below if looks.large >= 0.9 and looks.is_bold else None
 
 
 def _plain_level(text: str, looks: _Looks, style: Style) -> int | None:
     """Give the level of what its name, a Roman number, italics after a number, or bold alone make a heading."""
     name = re.sub(r"[^a-z ]", "", text.lower()).strip()
+    is_below = looks.large >= 0.9 and style.size + looks.large < style.section - STEP
     if (name in NAMES or ROMAN.match(text)) and looks.is_apart:
-        return 1
+        return 2 if is_below else 1
     if text[-1] in ".,:;":
         return None
     number = ITALIC_NUMBER.match(text) if looks.is_italic else None
     if number:
         return 1 + number["number"].count(".") if number["number"][0].isdecimal() else 2
     if style.unnumbered and looks.is_bold and len(text) <= SHORT and text[0].isupper():
-        return 1 if looks.is_capital or looks.large >= 0.9 else 2
+        return 1 if (looks.is_capital or looks.large >= 0.9) and not is_below else 2
     return None
 
 
-def _numbered_level(number: str) -> int | None:
-    """Count the parts of a number; a plain one beyond 25 is a year, a page or a quantity."""
-    return None if number.isdecimal() and int(number) > 25 else 1 + number.count(".")
+def _numbered_level(number: str, *, is_counted: bool) -> int | None:
+    """Count the parts of a number; a plain one beyond 25 that nothing counted up to is a year, a page or a quantity."""
+    return None if number.isdecimal() and int(number) > 25 and not is_counted else 1 + number.count(".")
 
 
 def folded(text: str) -> str:

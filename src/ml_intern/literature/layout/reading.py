@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -11,6 +13,7 @@ from ml_intern.literature.layout.fonts import fonts_of
 from ml_intern.literature.layout.headings import Style, folded
 from ml_intern.literature.layout.joining import Vocabulary, vocabulary_of
 from ml_intern.literature.layout.latex import Formula
+from ml_intern.literature.layout.lines import Piece
 from ml_intern.literature.layout.marks import NUMBERED, NUMBERED_LOW, ROMAN
 from ml_intern.literature.layout.order import Lines
 from ml_intern.literature.layout.page import RawPage
@@ -36,11 +39,12 @@ def read_pages(pages: Sequence[RawPage], formulas: Mapping[int, Sequence[Formula
     runs = [run for page in pages for word in page.words for run in word]
     fonts = fonts_of((run.font, run.size, len(run.text)) for run in runs)
     found = sheets(pages, fonts)
-    style = Style(size=fonts.size, lead=usual_lead(found, fonts.size))
+    lead = usual_lead(found, fonts.size)
     words = vocabulary_of(word.text for sheet in found for word in sheet.words)
-    readings = [read_sheet(sheet, fonts, style.lead, formulas.get(sheet.number, ())) for sheet in found]
-    items = items_of(readings, style, words)
+    readings = [read_sheet(sheet, fonts, lead, formulas.get(sheet.number, ())) for sheet in found]
     chain = _chain(readings)
+    style = Style(size=fonts.size, lead=lead, chain=chain, section=_size_of_sections(readings, fonts.size, chain))
+    items = items_of(readings, style, words)
     if _numbered(items) < TRUSTED * len(chain):
         items = items_of(readings, replace(style, known=chain), words)
     elif _counted(items) < FEWEST_NUMBERS:
@@ -48,16 +52,27 @@ def read_pages(pages: Sequence[RawPage], formulas: Mapping[int, Sequence[Formula
     return Paper(items=tuple(items), footnotes=tuple(_footnotes(readings, words)))
 
 
+def _pieces(readings: Sequence[Reading]) -> Iterator[Piece]:
+    for reading in readings:
+        for block in reading.placed:
+            if isinstance(block, Lines):
+                yield from block.pieces
+
+
 def _chain(readings: Sequence[Reading]) -> frozenset[str]:
     """Give the lines that are headings by their numbers and names alone."""
-    lines = [
-        piece.plain
-        for reading in readings
-        for block in reading.placed
-        if isinstance(block, Lines)
-        for piece in block.pieces
-    ]
+    lines = [piece.plain for piece in _pieces(readings)]
     return frozenset(folded(lines[heading.line]) for heading in headings(lines))
+
+
+def _size_of_sections(readings: Sequence[Reading], size: float, chain: frozenset[str]) -> float:
+    """Give the usual size of headings with one number, else the largest that two lines after the first page have."""
+    large = [(piece, round(piece.size, 1)) for piece in _pieces(readings) if piece.size >= size + 0.9]
+    numbered = Counter(s for p, s in large if re.match(r"\d+\.?\s", p.plain) and folded(p.plain) in chain)
+    if numbered:
+        return numbered.most_common(1)[0][0]
+    later = Counter(round(p.size, 1) for p in _pieces(readings[1:]) if p.bold > 0.72 and p.size >= size + 0.9)
+    return max((s for s, count in later.items() if count > 1), default=0.0)
 
 
 def _numbered(items: Sequence[Item]) -> int:
