@@ -83,6 +83,19 @@ def test_references_without_numbers_stay_whole_and_appendices_follow() -> None:
     assert content.sections[-1].number == "A"
 
 
+def test_pages_without_usual_words_are_named() -> None:
+    told = "this is the text of a page that has many words in it as all pages have " * 10
+    wrong = told.translate(str.maketrans("abcdefghijklmnopqrstuvwxyz", "defghijklmnopqrstuvwxyzabc"))
+
+    content = content_of([f"1 Introduction\n{told}", wrong, "few words"], why="x")
+
+    assert content.notes[1:] == (
+        "Pages with hardly any usual English word: 2. They are in another language, or the file gives wrong letters for"
+        " its signs.",
+    )
+    assert content_of([told, "few strange words"], why="x").notes[1:] == ()
+
+
 def test_characters_without_a_meaning_are_counted() -> None:
     content = content_of(["1 Introduction\n" + "\ufffd" * 10 + "x" * 75], why="x")
 

@@ -12,11 +12,19 @@ from ml_intern.literature.numbering import Heading, headings
 
 MOST_UNKNOWN = 0.02
 """Share of characters without a meaning above which the reader is warned."""
+MANY_WORDS, FEWEST_USUAL = 100, 0.03
+"""Words of a page, and the share of usual ones among them below which it is strange; 0.14 is low in references."""
+MOST_NAMED = 10
+"""Pages that a warning names."""
 NOTE = (
     "This is plain text taken from a PDF: tables have lost their columns, equations and super- and subscripts may be"
     " garbled, two columns may be mixed. Check a number against its context before you rely on it."
 )
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "\u00a0": " "})
+_USUAL = frozenset({
+    "the", "of", "and", "to", "in", "a", "is", "for", "we", "that", "with", "as", "by", "on", "are", "this", "from",
+    "be", "an", "it", "or", "at", "was", "which", "not",
+})  # fmt: skip
 _HYPHEN = "\N{SOFT HYPHEN}"
 _ENTRY = re.compile(r"\[\d{1,3}\]\s")
 
@@ -44,10 +52,23 @@ def content_of(texts: Sequence[str], *, why: str) -> Content:
     return Content(sections=tuple(sections), references=references, notes=notes)
 
 
-def garbled(texts: Sequence[str]) -> tuple[str, ...]:
-    """Give a warning where many characters of the pages have no meaning, else none."""
+def garbled(texts: Sequence[str]) -> Iterator[str]:
+    """Warn where many characters of the pages have no meaning, and of pages that have hardly any usual word."""
     unknown = sum(text.count("\ufffd") for text in texts) / max(sum(map(len, texts)), 1)
-    return (f"{unknown:.0%} of its characters have no known meaning.",) if unknown >= MOST_UNKNOWN else ()
+    if unknown >= MOST_UNKNOWN:
+        yield f"{unknown:.0%} of its characters have no known meaning."
+    strange = [str(page) for page, text in enumerate(texts, 1) if _is_strange(text)]
+    if strange:
+        yield (
+            f"Pages with hardly any usual English word: {', '.join(strange[:MOST_NAMED])}"
+            f"{f' and {len(strange) - MOST_NAMED} more' if len(strange) > MOST_NAMED else ''}. They are in another"
+            " language, or the file gives wrong letters for its signs."
+        )
+
+
+def _is_strange(text: str) -> bool:
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return len(words) >= MANY_WORDS and sum(word in _USUAL for word in words) < FEWEST_USUAL * len(words)
 
 
 def _mended(texts: Sequence[str]) -> list[str]:
