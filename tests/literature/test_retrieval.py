@@ -351,6 +351,7 @@ def test_a_sentence_is_cut_to_what_it_says_of_the_paper_itself(sentence: str, ow
             "| Rate |\n| --- |\n| 8 · 10^{\u22124} |\n| 10^{\u22123} |\n| $10^{-2}$ |",
             ["0.0008", "0.001", "0.01"],
         ),
+        (r"layers|(\d+)-layer", "| Stage | 18-layer | 34-layer |\n| --- |\n| 1 | 2 | 3 |", ["18", "34"]),
         ("epochs", "| Epochs |\n| --- |\n| 7/14 |\n| 30 / 90 |\n| n/a |", ["7", "14", "30", "90"]),
     ],
 )

@@ -55,12 +55,18 @@ def _plain(text: str) -> str:
 
 
 def under(column: str, text: str) -> Iterator[str]:
-    """Give the numbers in the columns of a table whose head fits the expression `column`; empty fits none."""
+    """Give the numbers in the columns of a table whose head fits the expression `column`; empty fits none.
+
+    A head in which a group of the expression fits is itself a value, as `18-layer` is of depth.
+    """
     rows = [_cells(line) for line in text.split("\n") if line.startswith("|") and not line.startswith("| ---")]
     if len(rows) < 2 or not column:
         return
     for place, head in enumerate(rows[0]):
-        if re.fullmatch(column, head, re.IGNORECASE):
+        fitting = re.fullmatch(column, head, re.IGNORECASE)
+        if fitting and fitting.lastindex:
+            yield number(fitting[fitting.lastindex])
+        elif fitting:
             # a cell such as 7/14 gives one for each of two variants in its row
             cells = (part for row in rows[1:] if place < len(row) for part in re.split(r"\s*/\s*", row[place]))
             yield from (number(cell) for cell in cells if re.fullmatch(rf"{_WHOLE}|{_REAL}", cell))
