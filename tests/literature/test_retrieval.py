@@ -332,6 +332,7 @@ def test_an_optimizer_and_its_rate_are_read_without_their_usual_words(tmp_path: 
         ("GPT used a rate of 0.1; BERT uses 0.2.", "BERT uses 0.2."),
         ("Doe et al. [3] trained with 0.1, but we train with 0.2.", "we train with 0.2."),
         ("We train with SGD, not with Adam.", "We train with SGD,"),
+        ("Lion is better than Adam for us.", "Lion is better   for us."),
         ("We replace Adam by Lion.", "We   by Lion."),
         ("We train for not only 3 but 4 epochs.", "We train for not only 3; 4 epochs."),
     ],

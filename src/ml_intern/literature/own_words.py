@@ -15,7 +15,8 @@ _CLAUSE = re.compile(
 """Where the subject may change."""
 _SET_APART = re.compile(
     r"\b(?:instead of|rather than|as opposed to|in place of|in contrast (?:to|with)|contrary to|unlike|without"
-    r"|compared (?:to|with)|replac(?:e[sd]?|ing)|not(?=\s+(?:the\b|an?\b|with\b|by\b|using\b|(?-i:[A-Z]))))"
+    r"|compared (?:to|with)|replac(?:e[sd]?|ing)|than(?=\s+(?-i:[A-Z]))"
+    r"|not(?=\s+(?:the\b|an?\b|with\b|by\b|using\b|(?-i:[A-Z]))))"
     r"\s(?:(?:with|by|using)\s)?.*?(?:(?=\s(?:with|by|at|and|for|is|are|has|have|we|uses?|trained)\b)|(?=[,;:)])|$)"
     r"(?:,\s*(?:who|which|whose|where)\b[^,;]*)?",
     re.IGNORECASE,
