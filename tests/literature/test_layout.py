@@ -10,6 +10,7 @@ from PIL import Image
 
 from literature.canvas import Page, column, document
 from ml_intern.literature.document import Block, Box, Content, Refusal, Section
+from ml_intern.literature.layout.joining import vocabulary_of
 from ml_intern.literature.pdf import read_pdf
 
 LEFT, RIGHT = 72, 320
@@ -575,3 +576,23 @@ def test_headings_count_beyond_twenty_five_and_a_year_is_none() -> None:
     pages[3].text(LEFT, 600, "95 Workshop Days", font="bold", size=12)
 
     assert [s.number for s in read(*pages).sections if s.number] == [str(number) for number in range(1, 30)]
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "joined"),
+    [
+        ("a state-of-", "the-art", "a state-of-the-art"),
+        ("left-", "to-right", "left-to-right"),
+        ("fine-", "tuned", "fine-tuned"),
+        ("self-atten-", "tion", "self-attention"),
+        ("out-", "put", "output"),
+        ("gra-", "dient", "gradient"),
+        ("at https:", "//code.org", "at https://code.org"),
+        ("at https://code.org/", "name/of", "at https://code.org/name/of"),
+        ("at https://code.org/", "and so on", "at https://code.org/ and so on"),
+    ],
+)
+def test_a_hyphen_at_the_end_of_a_line_stays_between_words_of_the_paper(above: str, below: str, joined: str) -> None:
+    told = "the state of the art from left to right is fine and tuned , atten- tion : attention put out gra- dient"
+
+    assert vocabulary_of(told.split()).join(above, below) == joined
