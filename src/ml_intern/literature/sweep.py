@@ -64,8 +64,8 @@ class Facet:
 
     `phrasings` are the words papers use for it, `sign` is what a sentence that states it has, and `has_quantity`
     whether that is a number; `compares` says that comparisons are what is asked for. `point` is what a contract calls
-    it, empty where it is none; `values` and `column` say how
-    it is read, and `parts` is what a sentence has that states it of a part only; see `points`.
+    it, empty where it is none; `values` and `column` say how it is read, and `parts` is what a sentence has that states
+    it of a part only; see `points`.
     """
 
     name: str
