@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,9 @@ class Session:
 
 class AbuseTests:
     """Tests that share one session, because it must answer after each of them."""
+
+    unheld: Mapping[str, str] = {}
+    """Attempts that this backend does not hold, and the words of the documentation that say so."""
 
     @classmethod
     def make(cls, home: Path) -> SandboxBackend:
@@ -91,7 +94,9 @@ class AbuseTests:
     ) -> None:
         outcome = siege.attempt(group, name)
 
-        assert outcome[:5] == "held:", outcome
+        if name in self.unheld:
+            assert self.unheld[name] in DOCUMENT.read_text("utf-8")
+        assert outcome[:5] == ("could" if name in self.unheld else "held:"), outcome
         assert siege.run("6 * 7").value == "42"
 
     def test_what_the_inside_learns_about_the_machine_is_documented(self, siege: Session) -> None:

@@ -50,7 +50,7 @@ def arguments(plan: Plan) -> list[str]:
         *(word for path, target in plan["links"].items() for word in ("--symlink", target, path)),
         *(word for item in plan["memory"] for word in _memory(item["target"], item["size"], item["mode"])),
         *_devices(),
-        *("--proc", "/proc"),
+        *("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
         *(word for name in _hidden() for word in ("--dev-bind", "/dev/null", name)),
         *(word for bind in plan["binds"] for word in _bind(bind)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"),
