@@ -1,7 +1,7 @@
 # task: table
 # class: untrained weights
 # wrong: a fresh network is saved instead of the trained one
-# stopped by: train: .*is no state of the network that was trained
+# stopped by: train: .*is no state of the network that was trained|publish: .*weights are those of a fresh network
 # --- train.py
 import json
 

@@ -1,7 +1,7 @@
 # task: price
 # class: no training
 # wrong: the training runs in a child process, out of sight
-# stopped by: train: .*no optimizer\.step
+# stopped by: train: .*(?:no|without one) optimizer\.step
 # --- train.py
 import network  # imported, and left to the child
 import subprocess
@@ -33,4 +33,4 @@ error = float((network(x) - y).pow(2).mean().sqrt()) * 10
 json.dump({"train_rmse": error}, open("/output/metrics.json", "w"))
 save_model(network, "/output/model.safetensors")
 """
-subprocess.run([sys.executable, "-I", "-c", "import sys; sys.path.append('/source')\n" + CODE], check=True, env={})
+subprocess.run([sys.executable, "-I", "-c", "import sys; sys.path.append('/source')\n" + CODE], check=True, env={"HOME": "/tmp"})

@@ -1,7 +1,7 @@
 # task: table
 # class: no training
 # wrong: nothing is trained at all
-# stopped by: train: .*no optimizer.step
+# stopped by: train: .*(?:no|without one) optimizer\.step
 # --- train.py
 import datasets
 from network import Net
