@@ -18,7 +18,8 @@ _BREAK = "\n\n"
 """Between two blocks of a passage."""
 
 PassageKind: TypeAlias = Literal["text", "table"]
-_OF_TABLE = re.compile(r"\**table\s*[A-Z]?\d", re.IGNORECASE)
+OF_TABLE = re.compile(r"^\**(table\s*[A-Z]?\d+)", re.IGNORECASE | re.MULTILINE)
+"""How the caption of a table begins, and what it calls it."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
 
 
@@ -69,7 +70,7 @@ def _table_group(blocks: Sequence[Block], place: int) -> Sequence[Block]:
         block = blocks[end]
         if block.kind == "table":
             has_table = True
-        elif block.kind == "caption" and _OF_TABLE.match(block.text) and not has_caption:
+        elif block.kind == "caption" and OF_TABLE.match(block.text) and not has_caption:
             has_caption = True
         else:
             break

@@ -18,3 +18,8 @@ _UNSEEN = re.compile(
 def clean(text: str) -> str:
     """Drop invisible characters: they carry nothing for a person, but may carry words for a language model."""
     return _UNSEEN.sub("", text)
+
+
+def letters(text: str) -> str:
+    """Give letters and digits only, all small: two ways to write one title have the same."""
+    return re.sub(r"[\W_]+", "", text).casefold()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import Literal, TypeAlias
 
-from ml_intern.literature.clean import clean
+from ml_intern.literature.clean import clean, letters
 from ml_intern.literature.document import Block, BlockKind, Content, Refusal, Section
 from ml_intern.literature.inline import inline, is_silent, latex
 from ml_intern.literature.markup import Element, MarkupError, Node, parse_html
@@ -57,7 +57,7 @@ def _is_titled(article: Element, title: str) -> bool:
     heading = next((e for e in article.walk() if "ltx_title_document" in e.classes), None)
     if heading is None:
         return False
-    shown, known = (re.sub(r"[\W_]+", "", text).casefold() for text in (inline(heading), title))
+    shown, known = map(letters, (inline(heading), title))
     return known in shown or SequenceMatcher(None, shown, known, autojunk=False).ratio() >= ALIKE
 
 

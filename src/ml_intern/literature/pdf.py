@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import unicodedata
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from ml_intern.literature.clean import letters
 from ml_intern.literature.document import Content, Refusal
 
 TIMEOUT = 900.0
@@ -48,14 +48,12 @@ def _content(answer: bytes) -> Content | Refusal:
 def of_paper(content: Content, title: str) -> Content | Refusal:
     """Refuse what does not have the title of the paper that was asked for, and note where no heading was found."""
     begin = "\n".join(block.text for section in content.sections[:3] for block in section.blocks)[:FIRST]
-    begin = _letters("\n".join([begin, *(section.title for section in content.sections[:3])]))
-    words = [folded for word in title.split() if len(folded := _letters(word)) > 3]
+    whole = "\n".join([begin, *(section.title for section in content.sections[:3])])
+    begin, known = (unicodedata.normalize("NFKC", text) for text in (whole, title))  # for ligatures
+    begin = letters(begin)
+    words = [folded for word in known.split() if len(folded := letters(word)) > 3]
     if words and sum(word in begin for word in words) < ALIKE * len(words):
         return Refusal(reason="the file has the title of another paper")
     if any(section.title and section.title != "Footnotes" for section in content.sections):
         return content
     return replace(content, notes=(*content.notes, "No heading was found, so the text is one section."))
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text)).casefold()

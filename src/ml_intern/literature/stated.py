@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 _WHOLE = r"\d{1,3}(?:,\d{3})+|\d+"
 _REAL = r"10\s-\d{1,2}(?!\d)|\d+(?:\.\d+)?(?:\s*x\s*10\s*-?\d+|e-?\d+)?"
@@ -33,10 +34,16 @@ def values(expressions: Sequence[str], column: str, text: str) -> Iterator[str]:
     if text.startswith("|"):
         yield from under(column, text.replace(" / |", "\n|"))
         return
+    plain = _plain(text)
     for expression in expressions:
-        filled = with_optimizers(expression).replace("(N", f"((?:{_WHOLE})").replace("(R)", f"({_REAL})")
-        for match in re.finditer(filled, _plain(text), re.IGNORECASE):
+        for match in _filled(expression).finditer(plain):
             yield number(match[match.lastindex or 0])
+
+
+@cache
+def _filled(expression: str) -> re.Pattern[str]:
+    filled = with_optimizers(expression).replace("(N", f"((?:{_WHOLE})").replace("(R)", f"({_REAL})")
+    return re.compile(filled, re.IGNORECASE)
 
 
 def with_optimizers(expression: str) -> str:

@@ -6,8 +6,10 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from ml_intern.literature.chunks import OF_TABLE
 from ml_intern.literature.index import Hit, Index, searchable
 from ml_intern.literature.own_words import named, own_words
 from ml_intern.literature.stated import under, values, with_optimizers
@@ -43,8 +45,6 @@ _ASIDE = re.compile(
 """Sentences on what was tried, compared or shown beside what the paper proposes; and captions."""
 _ENTRY = re.compile(r"\W*•")
 """The entry of a list, an aside where it states no value."""
-_LABEL = re.compile(r"^\**(table\s*[A-Z]?\d+)", re.IGNORECASE | re.MULTILINE)
-"""What the caption of a table calls it: one floats, so its section may be that before the one that speaks of it."""
 _NO_QUANTITY = re.compile(
     r"\[\d[\d,\s\u2013-]*\]|\b(?:19|20)\d\d[a-z]?\b|\b(?:fig(?:ure)?s?|tab(?:le)?s?|eq(?:uation)?s?|sections?|appendix)\b\.?\s*[(\w.]+",
     re.IGNORECASE,
@@ -103,6 +103,7 @@ class Finding:
     hits: tuple[Hit, ...]
 
 
+@cache
 def facets() -> tuple[Facet, ...]:
     """Give the questions in order, from `facets.toml`."""
     table = tomllib.loads(Path(__file__).with_name("facets.toml").read_text("utf-8"))
@@ -224,7 +225,8 @@ def _quotation(hit: Hit, facet: Facet, others: frozenset[str]) -> Quotation | No
     if not stating:
         return None
     *_, best, read = max(stating, key=lambda one: one[:3])
-    label = _LABEL.search(hit.passage.text) if hit.passage.kind == "table" else None
+    # a table floats: its section may be that before the one that speaks of it
+    label = OF_TABLE.search(hit.passage.text) if hit.passage.kind == "table" else None
     return Quotation(
         anchor=f"{hit.passage.anchor}, {label[1]}" if label else hit.passage.anchor,
         page=hit.passage.page,

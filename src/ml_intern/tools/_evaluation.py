@@ -22,6 +22,7 @@ from ml_intern.core.facts import (
     Trained,
 )
 from ml_intern.core.folds import all_facts, facts, started
+from ml_intern.core.followed import PaperCompared, PaperSwept
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import RunPaths, ToolContext
 from ml_intern.core.sandbox import GPU
@@ -148,8 +149,8 @@ def _on_final(
     )
     checked = _checked(context, trained, dataset, fact)
     said += constraints.render(checked, facts(context.records, Departed))
-    followed = paper_points.compared(context.records, completed(context, trained), trained)
-    said += paper_points.render(followed, facts(context.records, Departed))
+    followed, differs = held_to_paper(context, trained)
+    said += differs
     text = report.text + said + _over_seeds(fact) + custody.counted(context, fact)
     return Observation(text=text, facts=(fact, checked, *((followed,) if followed else ())))
 
@@ -352,6 +353,14 @@ def _network(context: ToolContext, trained: Trained) -> NetworkVerified:
     if not passed:
         raise ToolError("the network of this training has no forward pass")
     return passed[-1]
+
+
+def held_to_paper(context: ToolContext, trained: Trained) -> tuple[PaperCompared | None, str]:
+    """Hold a training against the paper that the run follows, if it follows one, and say where it differs unsaid."""
+    if not facts(context.records, PaperSwept):
+        return None, ""
+    made = paper_points.compared(context.records, completed(context, trained), trained)
+    return made, paper_points.render(made, facts(context.records, Departed))
 
 
 def completed(context: ToolContext, trained: Trained) -> NetworkVerified:

@@ -7,18 +7,15 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
-from ml_intern.core.facts import Departed, Trained
-from ml_intern.core.folds import facts
-from ml_intern.core.followed import PaperSwept
+from ml_intern.core.facts import Trained
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
 from ml_intern.core.sandbox import GPU
 from ml_intern.tools import _files
-from ml_intern.tools import _paper_points as paper_points
 from ml_intern.tools._checked import checked_network, waived
 from ml_intern.tools._custody import Part
 from ml_intern.tools._define import Toolset, tool
-from ml_intern.tools._evaluation import completed, evaluate_training
+from ml_intern.tools._evaluation import evaluate_training, held_to_paper
 from ml_intern.tools._inspected import inspected, last_check
 from ml_intern.tools._order import training_order
 from ml_intern.tools._packages import install_packages
@@ -193,7 +190,9 @@ class PyTorchExecutor(Toolset):
         )
         list_verified(context)
         observed = trained(context, order, self._ahead)
-        return replace(observed, text=observed.text + _differs_from_paper(context, observed))
+        made = next((fact for fact in observed.facts if isinstance(fact, Trained)), None)
+        # already now, before anything is scored
+        return replace(observed, text=observed.text + held_to_paper(context, made)[1]) if made else observed
 
     @tool(effect="execute", recovery="repeat", requires=("trained",))
     def evaluate(self, context: ToolContext, training: str = "", part: Part = "final") -> Observation:
@@ -209,15 +208,6 @@ class PyTorchExecutor(Toolset):
         """End the session and what stands by; running trainings go on."""
         self._session.close()
         self._ahead.close()
-
-
-def _differs_from_paper(context: ToolContext, observed: Observation) -> str:
-    """Say already after a training where it differs from the paper that is followed: before anything is scored."""
-    made = next((fact for fact in observed.facts if isinstance(fact, Trained)), None)
-    if made is None or not facts(context.records, PaperSwept):
-        return ""
-    compared = paper_points.compared(context.records, completed(context, made), made)
-    return paper_points.render(compared, facts(context.records, Departed))
 
 
 def _request(

@@ -22,7 +22,8 @@ FAMILIES_BEFORE_TRAINING = tuple(name for name in FAMILIES if name not in {"data
 SECONDS = 10.0
 """Of processor time after which no further check begins; small networks need about one."""
 
-_OWN = ("task", "causal", "pad_id", "positional")
+_OWN = {"task": "a kind", "causal": "true or false", "pad_id": "number", "positional": "tokens or patches:SIZE"}
+"""Claims that are no fields of `Claims`, and what their values are."""
 _SHOWN = 3
 _EVIDENCE, _REASON = 700, 120
 """Characters of one check's evidence, and of why one could not judge."""
@@ -156,9 +157,8 @@ def _evidence(result: CheckResult) -> str:
 
 def _known() -> Sequence[str]:
     """Name the claims that checks measure, each with what its value is."""
-    own = ("task (a kind)", "causal (true or false)", "pad_id (number)", "positional (tokens or patches:SIZE)")
     kinds = {
         spec.name: _KINDS.get(str(spec.type).removesuffix(" | None"), "numbers of outputs") for spec in fields(Claims)
     }
     kinds["readout"] = "number of the token that the head reads"
-    return (*own, *(f"{name} ({kind})" for name, kind in kinds.items() if name != "unknown"))
+    return [f"{name} ({kind})" for name, kind in {**_OWN, **kinds}.items() if name != "unknown"]

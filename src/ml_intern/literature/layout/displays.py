@@ -154,18 +154,18 @@ def _formulas(region: Sequence[Piece], bars: Sequence[Rule]) -> Iterator[Piece]:
         yield from _formula(part, own, bars)
 
 
-def _bands(words: Sequence[Word], numbers: Sequence[Piece]) -> Iterator[tuple[list[Word], list[Piece]]]:
+def _bands(words: Sequence[Word], numbers: Sequence[Piece]) -> Iterator[tuple[Sequence[Word], Sequence[Piece]]]:
     """Part the lines of a display that have numbers of their own; a line without one goes with the number below it."""
     rest = list(words)
     for place, (number, following) in enumerate(pairwise(numbers)):
         cut = _emptiest(rest, number.base, following.base)
         above = [word for word in rest if sum(_reach(word)) < 2 * cut]
         if not above or len(above) == len(rest):  # as where one line has two
-            yield rest, [*numbers[place:]]
+            yield rest, numbers[place:]
             return
         yield above, [number]
         rest = [word for word in rest if sum(_reach(word)) >= 2 * cut]
-    yield rest, [*numbers[-1:]]
+    yield rest, numbers[-1:]
 
 
 def _emptiest(words: Sequence[Word], above: float, below: float) -> float:

@@ -115,13 +115,13 @@ def read_page(page: Any) -> RawPage:
     """Read one page of an open document."""
     handle = page.get_textpage()
     text = handle_of(handle.raw)
-    left, bottom, right, top = page.get_cropbox()
+    crop = left, bottom, right, top = page.get_cropbox()
     image = _largest_image(handle_of(page.raw), (right - left) * (top - bottom))
     styles = _styles(text, handle.count_chars(), shows_hidden=image > BEHIND)
     directions = Counter([style.turns for style in styles])
     directions.pop(None, None)
     turns = directions.most_common(1)[0][0] if directions else 0
-    upright = _upright(page, turns or 0)
+    upright = _upright(crop, turns or 0)
     width, height = upright.width, upright.height
     found = _words(_accented(_characters(text, styles, turns or 0, upright)))
     words = tuple(w for w in found if w[0].x0 < width and w[-1].x1 > 0 and 0 < w[0].base < height + w[0].size)
@@ -191,12 +191,12 @@ def _turns(degrees: float) -> int | None:
     return quarter % 4 if abs(degrees - 90 * quarter) < 3 else None
 
 
-def _upright(page: Any, turns: int) -> _Upright:
+def _upright(crop: tuple[float, float, float, float], turns: int) -> _Upright:
     """Turn the page so that its text is upright.
 
     The page's own rotation does not matter: only how the text stands on the sheet does.
     """
-    left, bottom, right, top = page.get_cropbox()
+    left, bottom, right, top = crop
     width, height = right - left, top - bottom
     match turns:
         case 1:

@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 
 from pydantic import BaseModel, ValidationError
 
+from ml_intern.literature.clean import letters
 from ml_intern.literature.document import Block, Content, Refusal, Section
 from ml_intern.literature.tex.archive import Files, unpack
 from ml_intern.literature.tex.bibliography import Bibliography, read_bibliography
@@ -145,16 +146,12 @@ def _walk(node: Node) -> Iterator[Node]:
 
 def _is_titled(titles: Sequence[str], sections: Sequence[Section], title: str) -> bool:
     """Whether a title that the source gives, or its beginning, is the paper's."""
-    known = _folded(title)
+    known = letters(title)
     if any(
-        known in _folded(t) or SequenceMatcher(None, _folded(t), known, autojunk=False).ratio() >= ALIKE for t in titles
+        known in letters(t) or SequenceMatcher(None, letters(t), known, autojunk=False).ratio() >= ALIKE for t in titles
     ):
         return True
-    return known in _folded(" ".join(block.text for block in sections[0].blocks))
-
-
-def _folded(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text).casefold()
+    return known in letters(" ".join(block.text for block in sections[0].blocks))
 
 
 def _judged(sections: Sequence[Section], references: tuple[Block, ...], builder: Builder) -> Content | Refusal:
