@@ -249,6 +249,20 @@ class JobTests(SandboxTests):
 
         assert finish(again).output == "second\n"
 
+    def test_a_held_job_whose_starter_died_after_the_input_and_before_saying_so_goes_on(
+        self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
+    ) -> None:
+        order = replace(job("import sys\nprint(sys.stdin.read())"), held=True)
+        process = self.start_process(f"backend.start({spec!r}, {order!r})\nprint('started')")
+        (order.directory / "control" / "stdin").write_bytes(b"first")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+        again = backend.start(spec, order)
+        again.hand(b"second")
+
+        assert finish(again).output == "first\n"
+
     def test_forged_events_of_a_job_are_output_and_nothing_else(
         self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
     ) -> None:

@@ -60,6 +60,25 @@ def live_for(seconds: float, arguments: Sequence[str], env: Mapping[str, str], *
     return process.returncode
 
 
+def live_until_claim(arguments: Sequence[str], env: Mapping[str, str], home: Path, seen: set[Path]) -> int:
+    """Let the command live until it claims a job that is not in `seen`, to which it is added; then SIGKILL its group.
+
+    Gives its exit status.
+    """
+    process = command(arguments, env)
+    while process.poll() is None:
+        if new := only_run(home) and _claims(home) - seen:
+            seen |= new
+            os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(0.001)
+    process.communicate()
+    return process.returncode
+
+
+def _claims(home: Path) -> set[Path]:
+    return {Path(folder) for folder, _, files in os.walk(home / "runs") if "claim.json" in files}
+
+
 def only_run(home: Path) -> str | None:
     runs = [path.parent.name for path in (home / "runs").glob(f"*/{DATABASE}")]
     return runs[0] if runs else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from end_to_end.lives import environment, left, live_for, only_run
+from end_to_end.lives import environment, left, live_for, live_until_claim, only_run
 
 pytestmark = pytest.mark.sandbox
 
@@ -89,7 +89,24 @@ def test_the_taught_mistake_was_caught_before_training(undisturbed: Path, sandbo
     )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_demonstration_killed_whenever_it_starts_a_process_ends_with_the_same_result(
+    undisturbed: Path, sandbox_python: Path, tmp_path: Path
+) -> None:
+    """Between the claim of a job and its start lies a moment in which nothing runs and everything is said to."""
+    env = environment(tmp_path, sandbox_python)
+    seen: set[Path] = set()
+
+    lives = [live_until_claim(["demo", "--teach"], env, tmp_path, seen)]
+    run = only_run(tmp_path)
+    assert run is not None
+    while lives[-1] < 0:
+        lives.append(live_until_claim(["resume", run], env, tmp_path, seen))
+
+    assert (lives[-1], left(tmp_path)) == (0, left(undisturbed))
+    assert len(lives) > 5
+
+
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_demonstration_killed_at_random_moments_ends_with_the_same_result(
     undisturbed: Path, sandbox_python: Path, tmp_path: Path, seed: int
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from ml_intern.core.errors import SandboxError
 from ml_intern.core.sandbox import JobResult, JobSpec
+from ml_intern.sandboxes import jobs
 from ml_intern.sandboxes.jobs import DetachedJob, Launch, begin
 
 STARTED = json.dumps({"event": "started"})
@@ -53,11 +54,25 @@ def test_the_inside_finds_its_order_and_its_input(tmp_path: Path) -> None:
     assert (tmp_path / "seen").read_text("utf-8") == '{"argv": ["python", "-c", "1"], "timeout": 3600.0}input'
 
 
-def test_a_claim_whose_starter_died_before_anything_ran_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_job_whose_starter_died_before_anything_ran_is_started_anew(tmp_path: Path, moment: str) -> None:
+    ended: list[int | None] = []
     (tmp_path / "job" / "control").mkdir(parents=True)
     (tmp_path / "job" / "claim.json").write_text("{}", "utf-8")
+    if moment == "after":
+        (tmp_path / "job" / "events.jsonl").touch()
 
-    assert finish(start(tmp_path / "job", f"touch {tmp_path}/ran")) == LOST
+    assert finish(start(tmp_path / "job", f"touch {tmp_path}/ran; echo '{STARTED}'; echo '{EXIT}'", ended)) == DONE
+    assert (tmp_path / "ran").exists()
+    assert ended == [None]  # an engine may have got as far as a container
+
+
+def test_nothing_is_started_anew_by_who_only_attaches(tmp_path: Path) -> None:
+    (tmp_path / "job" / "control").mkdir(parents=True)
+    (tmp_path / "job" / "claim.json").write_text("{}", "utf-8")
+    nothing = JobSpec(directory=tmp_path / "job", argv=())
+
+    assert finish(begin(nothing, shell(f"touch {tmp_path}/ran"), backend="shell", end=lambda pid: None)) == LOST
     assert not (tmp_path / "ran").exists()
 
 
@@ -94,6 +109,21 @@ def test_a_request_to_stop_reaches_the_inside_once(tmp_path: Path) -> None:
 
     assert finish(job) == DONE
     assert (tmp_path / "job" / "control" / "stop").read_text("utf-8") == "the loss is NaN"
+
+
+def test_a_job_is_ended_from_outside_even_if_its_starter_died_before_it_noted_the_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_LAST_RESORT", 0.1)
+    ended: list[int | None] = []
+    job = start(tmp_path / "job", f"echo '{STARTED}'; sleep 1", ended)
+    number = tmp_path / "job" / "pid"
+    pid = int(number.read_text("ascii"))
+    number.unlink()
+
+    job.wait(on_event=lambda event: None, cancelled=lambda: True)
+
+    assert ended[0] == pid
 
 
 def test_a_finished_job_leaves_no_zombie(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ class JobSpec:
 
     `directory` (on the host, not visible inside) names the job: it holds `events.jsonl`, `output.log` and the
     claim. Starting the same directory again attaches to what runs or ran there; nothing is started twice.
-    `argv[0]` is looked up inside; use `python` for the sandbox's interpreter. `timeout` in seconds of wall-clock.
+    `argv[0]` is looked up inside; use `python` for the sandbox's interpreter; empty, it is attached to only.
+    `timeout` in seconds of wall-clock.
     `observed` are files, as the inside names them, whose openings and reads the kernel counts while it runs.
     `held`: its standard input comes later, by `Job.hand`. It runs until it reads that, so that its libraries are there
     by then; its time begins when it is handed over, and until then it ends with whoever started it.

@@ -12,8 +12,9 @@ The claim appears by a link that fails where one exists (as O_EXCL does), alread
 while its process is being started. The lock belongs to the open file, which the detached process inherits: it ends
 with that process, also through `kill -9` and power loss, and no process id is ever mistaken for another.
 
-A held job hangs on a pipe of its starter until it is handed its input: it ends with a starter that dies before, and is
-then as if it had never been started.
+Two jobs are as if they had never been started: one whose starter died between the claim and the start, so that nobody
+holds the claim and no event is there; and a held one that nobody handed its input. That hangs on a pipe of its starter
+until then, and ends with a starter that dies before.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ def begin(
         SandboxError: it cannot start.
     """
     control, claim = job.directory / "control", job.directory / "claim.json"
-    if job.held:
-        _forget_unused(job.directory, end)
+    if claim.exists() and job.argv:
+        _forget_unbegun(job, end)
     if claim.exists():
         return DetachedJob(job.directory, end)
     control.mkdir(parents=True, exist_ok=True)
@@ -122,14 +123,18 @@ def _close(descriptor: int | None) -> None:
         os.close(descriptor)
 
 
-def _forget_unused(directory: Path, end: Callable[[int | None], None]) -> None:
-    """Withdraw the claim of a held job whose starter died before it handed it anything."""
-    if (directory / "claim.json").exists() and not (directory / "control" / "stdin").exists():
-        before = DetachedJob(directory, end)
+def _forget_unbegun(job: JobSpec, end: Callable[[int | None], None]) -> None:
+    """Withdraw the claim of a job that never began: its starter died too early, or before it handed it its input."""
+    claim, before = job.directory / "claim.json", DetachedJob(job.directory, end)
+    is_unused = job.held and not (job.directory / "control" / "stdin").exists()
+    if is_unused:
         before.bury()
-        if not before.lives():
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), claim.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_same = os.path.samestat(os.fstat(file.fileno()), claim.stat())  # and not a newer one of somebody else
+        if is_same and (is_unused or before.said_nothing()):
             end(None)
-            (directory / "claim.json").unlink(missing_ok=True)
+            claim.unlink()
 
 
 class DetachedJob:
@@ -212,6 +217,11 @@ class DetachedJob:
             elif not events.stat().st_size:
                 self._withdraw("did not answer in time" if is_alive else "ended at once")
 
+    def said_nothing(self) -> bool:
+        """Tell whether there is no event of it: as long as that is so, its program was not started."""
+        events = self._directory / "events.jsonl"
+        return not events.exists() or not events.stat().st_size
+
     def _withdraw(self, what: str) -> None:
         self._kill()
         self.bury()
@@ -251,9 +261,15 @@ class DetachedJob:
 
     def _kill(self) -> None:
         """End the sandbox from outside, where its supervisor does not."""
-        pid = int((self._directory / "pid").read_text("ascii"))
         with contextlib.suppress(ProcessLookupError):
-            self._end(pid if self.lives() else None)
+            self._end(self._holder() if self.lives() else None)
+
+    def _holder(self) -> int | None:
+        """Give the detached process; its starter may have died before it noted the number."""
+        with contextlib.suppress(FileNotFoundError):
+            return int((self._directory / "pid").read_text("ascii"))
+        claim = (self._directory / "claim.json").stat()
+        return next((pid for pid, found in _open_files() if os.path.samestat(found, claim)), None)
 
     def bury(self) -> None:
         """Wait until the detached process is gone, so that its mounts are free, and leave no zombie."""
@@ -263,6 +279,13 @@ class DetachedJob:
         if self._child is not None:
             self._child.let_go()
             _bury(self._child.pid, os.WNOHANG)
+
+
+def _open_files() -> Iterator[tuple[int, os.stat_result]]:
+    """Give what each process that may be looked into has open (Linux; nothing elsewhere)."""
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # closed meanwhile, or not ours
+            yield int(descriptor.parts[2]), descriptor.stat()
 
 
 def _write_order(job: JobSpec) -> None:

@@ -100,14 +100,14 @@ class _Job:
         return child, (out, err, report)
 
     def _release(self, held_by: int, end: int) -> None:
-        """Pass on the input, from when on the time counts; where the host is gone instead, end everything."""
-        told = processes.read(held_by)
+        """Pass on the input, from when on the time counts; where the host is gone without one, end everything."""
+        processes.read(held_by)
         self._loop.forget(held_by)
-        if not told:
+        if not (handed := self._control / "stdin").exists():  # a host may die between the input and the byte after it
             processes.clear()
             os._exit(0)
         self._is_held, self._began = False, time.monotonic()
-        processes.Feeder(self._loop, end, (self._control / "stdin").read_bytes())
+        processes.Feeder(self._loop, end, handed.read_bytes())
 
     def _read(self, descriptor: int) -> bool:
         """Take one chunk; false when nothing is there any more."""
