@@ -210,4 +210,43 @@ LINTS: dict[str, tuple[str, tuple[str, str]]] = {
         "unsafe-load",
         _pair('state = torch.load("w.pt", weights_only=False)\n', 'state = torch.load("w.pt")\n'),
     ),
+    "a margin chosen on the rows that it is measured on": (
+        "chosen-on-test",
+        _pair(
+            "from tools import accuracy, calibrate, coverage, predict\n"
+            "def run(model, splits):\n    test = splits['test']\n    margin = calibrate(model, splits['test'])\n"
+            "    scores = predict(model, test)\n    return coverage(model, test, margin), accuracy(test, scores)\n",
+            "from tools import accuracy, calibrate, coverage, predict\n"
+            "def run(model, splits):\n    test = splits['test']\n    margin = calibrate(model, splits['val'])\n"
+            "    scores = predict(model, test)\n    return coverage(model, test, margin), accuracy(test, scores)\n",
+        ),
+    ),
+    "a cross term that is taken once": (
+        "expanded-square",
+        _pair(
+            "def distance(a, b):\n    return a.pow(2).sum(1, keepdim=True) + (b**2).sum(1) - a @ b.t()\n",
+            "def distance(a, b, c):\n    one = a.pow(2).sum(1, keepdim=True) + (b**2).sum(1) - 2 * a @ b.t()\n"
+            "    two = torch.square(a).sum(1)[:, None] - 2 * torch.matmul(a, b.T) + torch.square(b).sum(1)\n"
+            "    return one, two, a.pow(2).sum(1) + b.pow(2).sum(1) - a @ c\n",
+        ),
+    ),
+    "probabilities that are divided by a temperature": (
+        "late-temperature",
+        _pair(
+            "def draw(logits, temperature):\n    probs = logits.softmax(-1)\n"
+            "    return torch.multinomial(probs / temperature, 1)\n",
+            "def draw(logits, temperature):\n    probs = (logits / temperature).softmax(-1)\n"
+            "    return torch.multinomial(probs / probs.sum(-1, keepdim=True), 1)\n",
+        ),
+    ),
+    "a warm-up in whole numbers": (
+        "whole-warmup",
+        _pair(
+            "def schedule(optimizer, warmup):\n    rate = lambda step: min(1.0, (step + 1) // warmup)\n"
+            "    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)\n",
+            "def schedule(optimizer, warmup):\n"
+            "    rate = lambda step: min(1.0, (step + 1) / warmup) * 0.5 ** (step // 30)\n"
+            "    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)\n",
+        ),
+    ),
 }

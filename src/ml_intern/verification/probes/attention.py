@@ -12,12 +12,12 @@ _MAPS = frozenset({"addmm", "mm"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """`scale` multiplies the products, `width` is the size they sum over; `sums` of the weights over the keys."""
+    """`scale` multiplies the products, `width` is the size they sum over; `weights` are (..., queries, keys)."""
 
     node: Node
     scale: float
     width: int
-    sums: torch.Tensor | None
+    weights: torch.Tensor | None
 
 
 def attentions(trace: Trace) -> list[Attention]:
@@ -28,13 +28,23 @@ def attentions(trace: Trace) -> list[Attention]:
     ]
 
 
+def pairings(trace: Trace) -> list[tuple[Node, torch.Tensor]]:
+    """Give softmaxes over scores of all pairs of one set, however they are made, with weights (..., queries, keys).
+
+    Those of additive attention, as in graphs, are no products; where queries and keys are no one set, a softmax may
+    share something out, such as nodes among clusters.
+    """
+    found = [(node, _weights(trace, node)) for node in trace.nodes if node.op in {"_softmax", "_safe_softmax"}]
+    return [(n, w) for n, w in found if w is not None and w.shape[-1] == w.shape[-2] > 1]
+
+
 def _fused(trace: Trace, node: Node) -> Attention:
     width = node.args[0].shape[-1]
     given = node.kwargs.get("scale")
     _, query = trace.up(node.refs[0], _MAPS)
     _, key = trace.up(node.refs[1], _MAPS)
     return Attention(
-        node=node, scale=(given if given is not None else width**-0.5) * query * key, width=width, sums=None
+        node=node, scale=(given if given is not None else width**-0.5) * query * key, width=width, weights=None
     )
 
 
@@ -48,11 +58,11 @@ def _explicit(trace: Trace, node: Node) -> Attention | None:
     _, key = trace.up(product.refs[-1], _MAPS)
     if product.op == "baddbmm":
         scale *= product.kwargs.get("alpha", 1.0)
-    return Attention(node=node, scale=scale * query * key, width=factors[0].shape[-1], sums=_sums(trace, node))
+    return Attention(node=node, scale=scale * query * key, width=factors[0].shape[-1], weights=_weights(trace, node))
 
 
-def _sums(trace: Trace, node: Node) -> torch.Tensor | None:
-    """Sum the weights over the axis that the next product sums over; None where something else happens to them."""
+def _weights(trace: Trace, node: Node) -> torch.Tensor | None:
+    """Give the weights as the next product takes them, which sums over the last axis; None where there is none."""
     pending, seen = [node], set()
     while pending:
         here = pending.pop(0)
@@ -63,7 +73,7 @@ def _sums(trace: Trace, node: Node) -> torch.Tensor | None:
             if user.op in PRODUCTS:
                 factors = [value for value in user.args if isinstance(value, torch.Tensor)][-2:]
                 first = user.refs[-2].node == here.number
-                return factors[0].float().sum(-1) if first else factors[1].float().sum(-2)
+                return factors[0].float() if first else factors[1].float().transpose(-1, -2)
             if user.op in PASSING or user.op == "masked_fill" or trace.factor(user) is not None or _masks(trace, user):
                 pending.append(user)
     return None

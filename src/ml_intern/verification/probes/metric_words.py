@@ -39,7 +39,7 @@ _LEXICON = (
     ("mae", r"mean absolute (errors?|deviation)|absolute errors?|mae|l1 (error|loss)"),
     ("r2", r"r ?2( score)?|r squared|r ?\^ ?2|r²|coefficient of determination"),
     ("perplexity", r"perplexity|ppl"),
-    ("bits_per_token", r"bits (per|a) (token|char(acter)?|symbol)|bpc"),
+    ("bits_per_token", r"bits (per|a) (token|char(acter)?|symbol|sample|residue|base|position)|bpc"),
     ("log_loss", r"log loss|(binary )?cross entropy( loss)?( with logits)?|(negative )?log likelihood|nll( loss)?"
                  r"|bce( loss)?"),
     ("accuracy", r"((pixel|token|tag|node)( ?wise)? ?)?acc(uracy)?( score)?"

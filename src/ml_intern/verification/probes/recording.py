@@ -6,8 +6,10 @@ Everything that is replaced to listen is put back, also when the program raises.
 from __future__ import annotations
 
 import contextlib
+import sys
+import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +19,7 @@ from probes.habits import decay_in_slope, lengths, schedules_watched, total
 from probes.watched_loss import watched_loss
 from torch import nn
 from torch.optim import optimizer as optimizers
+from torch.overrides import TorchFunctionMode
 from torch.utils.data import Dataset
 
 STEPS = 24
@@ -56,6 +59,9 @@ class Notes:
         visited: the sum of all weights before the first step and after each; `left` that at the end.
         schedules: the kind of each schedule that has a length, that length, and how often it was stepped.
         whole: for each backward pass, what it starts at as a share of the loss that was computed last.
+        warned: what libraries warned of, with the line of the program.
+        spread: lines of the program on which an evaluation takes (rows,) from (rows, 1) or the reverse: all pairs.
+        unset: running statistics that training moved and that the evaluated network has as they were at first.
         augmented: batches of which most rows are not those of the data, with labels as they are there.
     """
 
@@ -75,6 +81,9 @@ class Notes:
     evaluated_in_train: int = 0
     evaluated_with_grad: int = 0
     evaluation_changes: list[str] = field(default_factory=list)
+    warned: list[tuple[str, int]] = field(default_factory=list)
+    spread: list[int] = field(default_factory=list)
+    unset: list[str] = field(default_factory=list)
     evaluations: list[tuple[frozenset[str], bool]] = field(default_factory=list)
     read_by_training: list[tuple[str, int]] = field(default_factory=list)
     mismatched: int = 0
@@ -109,15 +118,20 @@ def _run(candidate: Candidate) -> Notes:
     parts = {name: Recorded(dataset, name, log) for name, dataset in candidate.splits.items()}
     network = candidate.build()
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    first = {name: value.clone() for name, value in network.named_buffers() if name.endswith("running_mean")}
     module = candidate.module
     with contextlib.ExitStack() as stack:
         stack.enter_context(_optimizer_watched(network, notes))
         stack.enter_context(_backward_watched(network, notes, log))
         stack.enter_context(_modes_watched(network, notes))
+        stack.enter_context(_statistics_watched(network, notes, first))
         stepped = stack.enter_context(schedules_watched())
-        stack.enter_context(_replaced(module, "evaluate", _evaluate(module.evaluate, notes, log)))
+        stack.enter_context(_replaced(module, "evaluate", _evaluate(candidate, notes, log)))
         stack.enter_context(_replaced(module, "train", _train(module.train, notes)))
         stack.enter_context(_replaced(module, "compute_loss", watched_loss(candidate, notes)))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("always")
+        warnings.showwarning = _told_where(f"{candidate.root}/{candidate.file}", notes)
         torch.manual_seed(0)
         module.run(network, parts, steps=STEPS)
     notes.schedules = lengths(stepped)
@@ -125,6 +139,19 @@ def _run(candidate: Candidate) -> Notes:
     after = dict(network.named_parameters())
     notes.moved = [name for name, value in before.items() if name in after and not torch.equal(value, after[name])]
     return notes
+
+
+def _told_where(file: str, notes: Notes) -> Callable[..., None]:
+    """Note a warning with the innermost line of the program that led to it."""
+
+    def told(message: Warning | str, *about: object) -> None:
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename != file:
+            frame = frame.f_back
+        if frame is not None:
+            notes.warned.append((str(message), frame.f_lineno))
+
+    return told
 
 
 @contextlib.contextmanager
@@ -224,13 +251,59 @@ def _modes_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
         hook.remove()
 
 
-def _evaluate(function: object, notes: Notes, log: list) -> object:
+@contextlib.contextmanager
+def _statistics_watched(network: nn.Module, notes: Notes, first: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """See whether running means that the steps moved are the first ones again when the network is evaluated."""
+    moved: set[str] = set()
+
+    def same(network: nn.Module) -> set[str]:
+        return {n for n, value in network.named_buffers() if n in first and torch.equal(value, first[n])}
+
+    def after(optimizer: torch.optim.Optimizer, args: object, kwargs: object) -> None:
+        moved.update(first.keys() - same(network))
+
+    def before(module: nn.Module, given: tuple) -> None:
+        if notes.is_evaluating and not notes.unset:
+            notes.unset = sorted(moved & same(module))
+
+    hooks = [optimizers.register_optimizer_step_post_hook(after), network.register_forward_pre_hook(before)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class _Spreads(TorchFunctionMode):
+    """Note differences of a row of numbers and a column of as many others."""
+
+    def __init__(self, file: str, found: list[int]) -> None:
+        super().__init__()
+        self._file, self._found = file, found
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Look at the shapes that go in; a broadcast that is written out has axes of its own on both sides."""
+        if getattr(func, "__name__", "") in {"sub", "__sub__", "__rsub__", "subtract"} and len(args) == 2:
+            shapes = sorted(tuple(a.shape) for a in args if isinstance(a, torch.Tensor) and a.is_floating_point())
+            if len(shapes) == 2 and len(shapes[0]) == 1 and shapes[1] == (*shapes[0], 1) and shapes[0][0] > 1:
+                frame = sys._getframe(1)
+                while frame is not None and frame.f_code.co_filename != self._file:
+                    frame = frame.f_back
+                if frame is not None:
+                    self._found.append(frame.f_lineno)
+        return func(*args, **(kwargs or {}))
+
+
+def _evaluate(candidate: Candidate, notes: Notes, log: list) -> object:
+    function = candidate.module.evaluate
+
     def evaluate(model: nn.Module, dataset: object, *args: object, **kwargs: object) -> object:
         start = len(log)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         notes.is_evaluating = True
         try:
-            return function(model, dataset, *args, **kwargs)
+            with _Spreads(f"{candidate.root}/{candidate.file}", notes.spread):
+                return function(model, dataset, *args, **kwargs)
         finally:
             notes.is_evaluating = False
             changed = [n for n, v in model.state_dict().items() if not torch.equal(before[n], v)]

@@ -1,7 +1,8 @@
 """What a network is asked for does not already stand in what it is given.
 
 Source: Kaufman et al., "Leakage in data mining" (2012); for decoders, the shift to the right of Vaswani et al., arXiv
-1706.03762 §3.1. Which class the loss asks for at a position is read from its gradient at equal logits.
+1706.03762 §3.1, and the masked tokens of Devlin et al., arXiv 1810.04805 §3.1. Which class the loss asks for at a
+position is read from its gradient at equal logits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from torch.utils.data import DataLoader, Subset
 _ROWS = 48
 _COLUMNS = 20_000
 _ASKED = 256
+_VISIBLE = 0.5
+"""Share of the places that a masked language model may be asked about and shown; BERT shows a tenth."""
 _GIVES_BACK = ("reconstruction", "denoising", "contrastive", "density", "detection")
 """Tasks that ask for their input."""
 
@@ -50,11 +53,20 @@ def _tokens(candidate: Candidate, batch: Tensors, inputs: Tensors) -> Iterator[s
     for spec, given in zip(candidate.contract.inputs, inputs, strict=False):
         if given.dtype == torch.int64 and given.ndim == 2:
             ahead = {shift: _agrees(given, asked, counts, shift) for shift in range(4)}
+            if candidate.contract.task == "mlm" and (share := _visible(given, asked, counts)) > _VISIBLE:
+                yield f"at {share:.0%} of the places that count, {spec.name!r} shows the token that the loss asks for"
             if ahead[0] and not ahead[1]:
                 yield f"at every place the input {spec.name!r} is the class that the loss asks for there"
             further = [shift for shift in (2, 3) if ahead[shift] and not ahead[1]]
             if further and candidate.contract.task == "lm":
                 yield f"at every place the loss asks for the token {further[0]} places ahead, not for the next one"
+
+
+def _visible(given: torch.Tensor, asked: torch.Tensor, counts: torch.Tensor) -> float:
+    """Give the share of the counted places at which the input is what is asked for."""
+    if given.shape != asked.shape or not counts.any():
+        return 0.0
+    return float((given == asked)[counts].float().mean())
 
 
 def _agrees(given: torch.Tensor, asked: torch.Tensor, counts: torch.Tensor, shift: int) -> bool:

@@ -87,9 +87,24 @@ def _cuts(candidate: Candidate) -> Iterator[tuple[int, str]]:
     rows = candidate.text.splitlines()
     for layer in (node for node in ast.walk(candidate.tree) if isinstance(node, ast.ClassDef)):
         for function in (node for node in layer.body if isinstance(node, ast.FunctionDef) and node.name != "__init__"):
+            restarts = set(_restarts(function))
             for number in range(function.lineno, (function.end_lineno or 0) + 1):
                 code, _, _ = rows[number - 1].partition("#")
                 words = " ".join(row.partition("#")[2] for row in rows[number - 2 : number])
                 about = f"{words} {ast.get_docstring(function)} {ast.get_docstring(layer)}".lower()
-                if _CUT.search(code) and not _MEANT.search(about):
+                if (_CUT.search(code) or number in restarts) and not _MEANT.search(about):
                     yield number, code.strip()[:80]
+
+
+def _restarts(function: ast.FunctionDef) -> Iterator[int]:
+    """Give the lines of a loop on which a state goes on without its gradient: `state = state.detach()`."""
+    for loop in (node for node in ast.walk(function) if isinstance(node, ast.For | ast.While)):
+        for node in ast.walk(loop):
+            match node:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)], value=ast.Call(func=ast.Attribute(value=ast.Name(id=same)))
+                ):
+                    if name == same and node.value.func.attr == "detach":
+                        yield node.lineno
+                case _:
+                    continue
