@@ -143,6 +143,17 @@ def test_an_error_is_a_claim_where_it_is_too_small_in_its_own_unit() -> None:
     assert overclaims(claimed(rmse=3.9, r2=0.7), scores, NUMBERS) == ()
 
 
+def test_a_nearly_perfect_claim_is_found_where_the_measured_value_is_uncertain() -> None:
+    """An R² of .72 [.64, .79] on 81 rows and .999 on 36 are four errors of .72 apart, and twenty of .999."""
+    uncertain = (replace(RMSE, value=6.0, low=4.95, high=7.7), replace(R2, value=0.719, low=0.643, high=0.787))
+    few = replace(NUMBERS, rows={**NUMBERS.rows, "final": 81, "selection": 36})
+
+    assert names(overclaims(claimed(r2=0.999), uncertain, few)) == ["overclaim"]
+    assert names(overclaims(claimed(r2=1.0), uncertain, few)) == ["overclaim"]
+    assert names(overclaims(claimed(rmse=2.0), uncertain, few)) == ["overclaim"]
+    assert overclaims(claimed(r2=0.85, rmse=4.2), uncertain, few) == ()
+
+
 def test_f1_without_more_may_be_any_of_the_f1_scores_that_were_measured() -> None:
     scores = [ACCURACY, MACRO_F1, F1]
 

@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 from ml_intern.core.facts import DatasetPrepared, Finding, Score, Trained
 from ml_intern.core.neutral import quoted
-from ml_intern.evaluation.metrics import all_metrics, readings
+from ml_intern.evaluation.metrics import Metric, all_metrics, readings
 
 FEWEST = 5
 """Rows below which equal predictions say nothing."""
@@ -177,7 +177,28 @@ def _is_beyond_noise(
     else:
         error = (score.high - score.low) / (2 * 1.96) * math.sqrt(1 + rows / max(1, selection))
     margin = MARGIN * (metric.most if metric.most in {1, 100} else abs(score.value))
-    return gain > sigmas * error + margin and not _is_standardised(claim, score, measured)
+    is_beyond = gain > sigmas * error + margin or _is_beyond_ratio(
+        claim, score, metric, sigmas, rows / max(1, selection)
+    )
+    return is_beyond and not _is_standardised(claim, score, measured)
+
+
+def _is_beyond_ratio(claim: float, score: Score, metric: Metric, sigmas: float, share: float) -> bool:
+    """Whether what is left unexplained is claimed to be smaller by a factor that chance hardly gives.
+
+    An error, or one less R², is never below 0, and varies in proportion to its size: near a perfect score the same
+    difference is far less likely. `share` is that of the rows measured on to those of selection.
+    """
+    if metric.higher_is_better and metric.most == 1 and math.isinf(metric.least):
+        claim, value, low, high = 1 - claim, 1 - score.value, 1 - score.high, 1 - score.low
+    elif not metric.higher_is_better and metric.least == 0 and math.isinf(metric.most):
+        value, low, high = score.value, score.low, score.high
+    else:
+        return False
+    if min(value, low) <= 0:
+        return False
+    error = math.log(high / low) / (2 * 1.96) * math.sqrt(1 + share)
+    return claim <= 0 or math.log(value / claim) > sigmas * error + MARGIN
 
 
 def _is_beyond_search(claim: float, score: Score, dataset: DatasetPrepared, search: OnSearch) -> bool:
