@@ -249,4 +249,33 @@ LINTS: dict[str, tuple[str, tuple[str, str]]] = {
             "    return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)\n",
         ),
     ),
+    "a threshold that is set on the test part": (
+        "chosen-on-test",
+        _pair(
+            "from tools import set_threshold\ndef train(model, splits):\n    set_threshold(model, splits['test'])\n",
+            "from tools import set_threshold\ndef train(model, splits):\n    set_threshold(model, splits['val'])\n",
+        ),
+    ),
+    "soft targets that only one side is softened for": (
+        "soft-targets",
+        _pair(
+            "T = 4.0\ndef loss(a, b):\n    log_p = F.log_softmax(a / T, -1)\n    q = F.softmax(b, -1)\n"
+            "    return F.kl_div(log_p, q) * T**2\n",
+            "T = 4.0\ndef loss(a, b):\n    log_p = F.log_softmax(a / T, -1)\n    q = F.softmax(b / T, -1)\n"
+            "    return F.kl_div(log_p, q) * T**2\n",
+        ),
+    ),
+    "best weights that are kept by reference": (
+        "kept-state",
+        _pair(
+            "def train(model, steps, score):\n    best, kept = 0.0, None\n    for _ in range(steps):\n"
+            "        if (now := score(model)) > best:\n            best = now\n"
+            "            kept = {k: v.detach() for k, v in model.state_dict().items()}\n"
+            "    model.load_state_dict(kept)\n",
+            "def train(model, steps, score):\n    best, kept = 0.0, None\n    for _ in range(steps):\n"
+            "        if (now := score(model)) > best:\n            best = now\n"
+            "            kept = {k: v.cpu().clone() for k, v in model.state_dict().items()}\n"
+            "    model.load_state_dict(kept)\n",
+        ),
+    ),
 }

@@ -10,7 +10,7 @@ from planted_bugs import BUGS, RIGHT, bugs, write
 
 from ml_intern.verification.corpus import programs
 
-_OTHERS = ("blind", "fresh", "strangers")
+_OTHERS = ("blind", "fresh", "newcomers", "strangers")
 _CORPORA = pytest.mark.parametrize(
     ("listing", "right"),
     [(BUGS, RIGHT), *((BUGS.parent / name / "bugs.json", BUGS.parent / name / "correct") for name in _OTHERS)],

@@ -30,6 +30,13 @@ def higher_is_better(candidate: Candidate) -> bool | None:
     return found.pop() if len(found) == 1 else None
 
 
+def direction_of(text: str) -> bool | None:
+    """Judge a name or an expression by its words."""
+    words = text.lower().replace("_", " ")
+    found = {higher for higher, pattern in _WORDS.items() if pattern.search(words)}
+    return found.pop() if len(found) == 1 else None
+
+
 def _searches(tree: ast.Module) -> Iterator[bool]:
     """Give for each `new > best` whether more is better."""
     for test in (node.test for node in ast.walk(tree) if isinstance(node, ast.If)):

@@ -23,6 +23,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import Dataset
 
 STEPS = 24
+DIFFERENT = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+"""Layers that do something else in evaluation."""
 _KEPT, _NUMBERS = 8, 20_000
 """Batches, and numbers of each, that are kept of what a network is given."""
 
@@ -60,6 +62,7 @@ class Notes:
         schedules: the kind of each schedule that has a length, that length, and how often it was stepped.
         whole: for each backward pass, what it starts at as a share of the loss that was computed last.
         warned: what libraries warned of, with the line of the program.
+        answered: layers of other networks in training mode, called without a gradient, that differ in evaluation.
         spread: lines of the program on which an evaluation takes (rows,) from (rows, 1) or the reverse: all pairs.
         unset: running statistics that training moved and that the evaluated network has as they were at first.
         augmented: batches of which most rows are not those of the data, with labels as they are there.
@@ -82,6 +85,7 @@ class Notes:
     evaluated_with_grad: int = 0
     evaluation_changes: list[str] = field(default_factory=list)
     warned: list[tuple[str, int]] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
     spread: list[int] = field(default_factory=list)
     unset: list[str] = field(default_factory=list)
     evaluations: list[tuple[frozenset[str], bool]] = field(default_factory=list)
@@ -125,6 +129,7 @@ def _run(candidate: Candidate) -> Notes:
         stack.enter_context(_backward_watched(network, notes, log))
         stack.enter_context(_modes_watched(network, notes))
         stack.enter_context(_statistics_watched(network, notes, first))
+        stack.enter_context(_teachers_watched(network, notes))
         stepped = stack.enter_context(schedules_watched())
         stack.enter_context(_replaced(module, "evaluate", _evaluate(candidate, notes, log)))
         stack.enter_context(_replaced(module, "train", _train(module.train, notes)))
@@ -245,6 +250,24 @@ def _modes_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
             notes.trained_in_eval += 1
 
     hook = network.register_forward_pre_hook(before)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+@contextlib.contextmanager
+def _teachers_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
+    """See other networks answer; what gathers statistics anew, as `update_bn` does, has no momentum meanwhile."""
+    own = {id(module) for module in network.modules()}
+
+    def before(module: nn.Module, given: tuple) -> None:
+        differs = isinstance(module, DIFFERENT) and module.training and not torch.is_grad_enabled()
+        is_other = id(module) not in own and getattr(module, "momentum", 0.1) is not None
+        if differs and is_other and not notes.is_evaluating:
+            notes.answered.append(type(module).__name__)
+
+    hook = nn.modules.module.register_module_forward_pre_hook(before)
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ def data_contract(candidate: Candidate) -> Outcome | None:
     """Look at the whole training part, and at the labels of every part."""
     where = candidate.place(candidate.module.make_splits)
     rows = candidate.rows("train")
-    if len(rows) < len(candidate.contract.batch):
+    if len(rows) < max(len(candidate.contract.batch), len(candidate.contract.inputs)):
         return not_applicable("rows of the data are not yet what model_inputs takes: the loop makes the rest")
     for given, spec in zip(candidate.model_inputs(rows), candidate.contract.inputs, strict=False):
         problem, advice = _input(given, spec)

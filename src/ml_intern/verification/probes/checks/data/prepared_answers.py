@@ -7,21 +7,25 @@ Source: Hinton et al., arXiv 1503.02531; PyTorch documentation of `nn.Module.eva
 
 from __future__ import annotations
 
+import re
+
 import torch
 from probes.candidate import Candidate
 from probes.checks.base import Outcome, check, failed
+from probes.recording import DIFFERENT, notes_of
 from torch import nn
 
-_DIFFERENT = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+_MEANT = re.compile(r"mean.?teacher|monte.?carlo|mc.?dropout", re.IGNORECASE)
+"""Words of methods whose other network is noisy on purpose."""
 
 
 @check(family="data", cost="moderate", needs=("splits",))
 def prepared_answers(candidate: Candidate) -> Outcome | None:
-    """Watch the layers that are called without a gradient while the data are made."""
+    """Watch layers that are called without a gradient while the data are made, and of other networks in the loop."""
     found: list[str] = []
 
     def watch(module: nn.Module, given: object) -> None:
-        if isinstance(module, _DIFFERENT) and module.training and not torch.is_grad_enabled():
+        if isinstance(module, DIFFERENT) and module.training and not torch.is_grad_enabled():
             found.append(type(module).__name__)
 
     hook = nn.modules.module.register_module_forward_pre_hook(watch)
@@ -29,10 +33,18 @@ def prepared_answers(candidate: Candidate) -> Outcome | None:
         candidate.module.make_splits()
     finally:
         hook.remove()
+    where = candidate.place(candidate.module.make_splits)
+    if (
+        not found
+        and candidate.has("run")
+        and "loss" not in candidate.does_not_work
+        and not _MEANT.search(candidate.text)
+    ):
+        found, where = notes_of(candidate).answered, candidate.place(candidate.module.train)
     if not found:
         return None
     return failed(
-        f"{', '.join(sorted(set(found)))} of a network that prepares the data answers in training mode",
-        where=candidate.place(candidate.module.make_splits),
+        f"{', '.join(sorted(set(found)))} of a network that prepares answers is in training mode",
+        where=where,
         advice="teacher.eval() before it answers",
     )

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 import torch
 from probes.candidate import Candidate
 from probes.checks.base import Outcome, check, failed, not_applicable
+from probes.raw_rows import BIG, changed, columns_of, split
 
 _LENGTH = 4
 """Numbers in a row that tell one stretch of a series from another."""
 _LEAST = 8
 """Steps of a series."""
+_PLACES, _FEW = 24, 3
+"""Numbers of one raw series that are followed into the parts, and those that may stand at a border."""
 _SERIES, _ROWS = 3, 2000
 """Series of a row, and rows of a part, that are looked at, at most."""
 _DISTINCT = 1000
@@ -31,6 +34,8 @@ def shared_windows(candidate: Candidate) -> Outcome | None:
     """Look for stretches of each test row's series in training rows, at another place there."""
     if "train" not in candidate.splits:
         return not_applicable("no part is called train")
+    if (found := _of_one_series(candidate)) is not None:
+        return found
     train = _series(candidate.rows("train"))
     train = {place: series for place, series in train.items() if len(series.unique()) >= _DISTINCT}
     if not train:
@@ -45,6 +50,31 @@ def shared_windows(candidate: Candidate) -> Outcome | None:
                     advice="split the series, or the time, first, and cut each part into windows by itself",
                 )
     return None
+
+
+def _of_one_series(candidate: Candidate) -> Outcome | None:
+    """Change single numbers of one long raw series, or text: each may show in the windows of one part only."""
+    given = candidate.raw if candidate.has("load_raw") else ()
+    raw = columns_of(given)
+    if len(raw) != 1 or raw[0].ndim != 1 or (isinstance(given, tuple | list) and len(given) != 1):
+        return None
+    before = split(candidate, raw)
+    seen = []
+    for place in torch.randint(len(raw[0]), (_PLACES,), generator=torch.Generator().manual_seed(0)).tolist():
+        series = raw[0].clone()
+        others = (series != series[place]).nonzero().flatten()
+        series[place] = series[others[place % len(others)]] if len(others) else series[place]
+        after = split(candidate, [series])
+        rows = {row for tensor in range(len(before["train"])) for row in changed(before, after, tensor, BIG)}
+        if parts := {part for part, _ in rows}:
+            seen.append(len(parts) > 1 and "train" in parts)
+    if sum(seen) <= _FEW:
+        return None
+    return failed(
+        f"{sum(seen)} of {len(seen)} numbers of the raw series stand in windows of train and of another part",
+        where=candidate.place(candidate.module.make_splits),
+        advice="split the series, or the text, first, and cut each part into windows by itself",
+    )
 
 
 def _series(tensors: list[torch.Tensor]) -> dict[tuple[int, int, int], torch.Tensor]:

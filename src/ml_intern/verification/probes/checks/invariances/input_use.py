@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from probes.candidate import Candidate
+from probes.candidate import Candidate, Tensors
 from probes.checks.base import Outcome, check, failed
 from probes.drawing import changed
 
@@ -69,11 +69,22 @@ def _moves(candidate: Candidate, place: int, column: int, seed: int) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(outputs, moved, strict=True))
 
 
+def _in_full(candidate: Candidate, inputs: Tensors) -> Tensors:
+    """Make numbers of valid steps, one a row and at most the length of another input, as large as they may be."""
+    lengths = {given.shape[1] for given in inputs if given.ndim > 1}
+    made = []
+    for given, spec in zip(inputs, candidate.contract.inputs, strict=True):
+        counts = given.dtype == torch.int64 and given.ndim == 1 and spec.high is not None and spec.low > 0
+        length = next((size for size in lengths if counts and spec.high in {size, size + 1}), None)
+        made.append(given if length is None else torch.full_like(given, length))
+    return made
+
+
 def _without_slope(candidate: Candidate, place: int) -> float:
     """Give the share of elements without a slope on any of several draws: one draw may close a rectifier."""
     unused: torch.Tensor | None = None
     for seed in range(3):
-        inputs = candidate.inputs(4, seed=20 + seed)
+        inputs = _in_full(candidate, candidate.inputs(4, seed=20 + seed))
         inputs[place] = inputs[place].clone().requires_grad_()
         output = candidate.warm(*inputs)
         outputs = output if isinstance(output, tuple | list) else [output]

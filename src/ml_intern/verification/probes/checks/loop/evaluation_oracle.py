@@ -33,9 +33,17 @@ class Predictor(nn.Module):
             _key(candidate.model_inputs([x[None] for x in row])[0][0]): (n, row) for n, row in enumerate(rows)
         }
 
+    def __len__(self) -> int:
+        """Count the rows that differ."""
+        return len(self._rows)
+
+    def found(self, one: torch.Tensor) -> tuple[int, tuple]:
+        """Give place and content of the row whose first input this is."""
+        return self._rows[_key(one)]
+
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Look the rows of the first input up."""
-        found = [self._rows[_key(one)] for one in inputs[0]]
+        found = [self.found(one) for one in inputs[0]]
         batch = [torch.stack(column) for column in zip(*(row for _, row in found), strict=True)]
         good = ideal(self._candidate, batch)
         bad = ideal(self._candidate, batch, sharp=self._sharp, wrong=True)
@@ -48,7 +56,7 @@ def evaluation_oracle(candidate: Candidate) -> Outcome | None:
     """Score predictors that are right on all rows, none, half, and all but the last."""
     class_axis(candidate)
     count = len(candidate.splits["val"])
-    if len(Predictor(candidate, "val", set())._rows) < count:
+    if len(Predictor(candidate, "val", set())) < count:
         return inconclusive("rows of the validation part repeat")
     if candidate.contract.task in _SPANS:
         return _spans(candidate, count)

@@ -14,8 +14,13 @@ from probes.drawing import changed
 
 _ROWS = 12
 _TRIES = 3
-_FOR_SCORING = re.compile(r"(?:\w+_)?(?:labels?|class(?:es)?|targets?|ids?|index|groups?)(?:_\w+)?", re.IGNORECASE)
+_FOR_SCORING = re.compile(
+    r"(?:\w+_)?(?:labels?|class(?:es)?|targets?|ids?|index|groups?|counts?)(?:_\w+)?", re.IGNORECASE
+)
 """Names of what a loss without labels leaves to the evaluation; where labels teach, `label-use` holds it to them."""
+
+_WITHOUT_LABELS = ("reconstruction", "denoising", "density")
+"""Tasks that learn without a label a row, so that one is for scoring, such as what is out of the ordinary."""
 
 
 @check(family="loss", cost="cheap", needs=("forward", "loss"))
@@ -30,7 +35,10 @@ def batch_use(candidate: Candidate) -> Outcome | None:
         output = network(*candidate.model_inputs(batch))
     for place, spec in enumerate(specs):
         is_fixed = spec.high is not None and spec.dtype == "int64" and spec.high - spec.low <= 1
-        if spec.role == "padding_mask" or is_fixed or _FOR_SCORING.fullmatch(spec.name or ""):
+        is_label = (
+            candidate.contract.task in _WITHOUT_LABELS and spec.dtype in {"int64", "bool"} and len(spec.shape) == 1
+        )
+        if spec.role == "padding_mask" or is_fixed or is_label or _FOR_SCORING.fullmatch(spec.name or ""):
             continue
         if not any(_matters(candidate, batch, output, place, seed) for seed in range(_TRIES)):
             return failed(

@@ -28,6 +28,7 @@ def chosen_on_test(candidate: Candidate) -> Outcome | None:
 
 def _find(source: Source) -> Iterator[Finding]:
     for scope in source.scopes():
+        yield from _set_on_test(scope)
         called = [node for node in inside(scope) if isinstance(node, ast.Call)]
         same = {name: ast.unparse(value) for name, value, _ in assignments(scope)}
         for name, value, _ in assignments(scope):
@@ -39,6 +40,14 @@ def _find(source: Source) -> Iterator[Finding]:
                 is_told = any(isinstance(a, ast.Name) and a.id == name for a in given)
                 if is_told and call is not value and parts & {_test_part(argument, same) for argument in given}:
                     yield value, f"{name} is chosen on {min(parts)}, on which {last_name(call.func)} measures it"
+
+
+def _set_on_test(scope: ast.AST) -> Iterator[Finding]:
+    """Look for a call whose value nobody takes: what it finds on the test part is kept for the measurement."""
+    for call in (node.value for node in inside(scope) if isinstance(node, ast.Expr)):
+        if isinstance(call, ast.Call) and _TUNES.search(last_name(call.func)):
+            for part in filter(None, (_test_part(argument, {}) for argument in _given(call))):
+                yield call, f"{last_name(call.func)} is given {part}"
 
 
 def _given(call: ast.Call) -> list[ast.expr]:

@@ -35,6 +35,8 @@ def _find(source: Source) -> Iterator[Finding]:
 
 def _is_live(value: ast.expr) -> bool:
     """Tell `m.state_dict()`, and copies of it that are not deep."""
+    if isinstance(value, ast.DictComp) and "state_dict()" in ast.unparse(value.generators[0].iter):
+        return ast.unparse(value.value).removesuffix(".detach()").removesuffix(".data").isidentifier()
     if not isinstance(value, ast.Call):
         return False
     if last_name(value.func) in {"dict", "OrderedDict"} and len(value.args) == 1:

@@ -1,4 +1,4 @@
-"""A loss of soft targets at a temperature is multiplied by its square, or its gradient shrinks with that square.
+"""Soft targets: one temperature for both distributions, and its square before the loss, or its gradient shrinks.
 
 Source: Hinton et al., "Distilling the knowledge in a neural network", arXiv 1503.02531 §2.
 """
@@ -6,11 +6,14 @@ Source: Hinton et al., "Distilling the knowledge in a neural network", arXiv 150
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from probes.candidate import Candidate
 from probes.checks.base import Outcome, check
-from probes.syntax import Finding, Source, constant, judged, last_name
+from probes.syntax import Finding, Source, assignments, constant, judged, last_name
+
+_TEMPERATURE = re.compile(r"^(t|tau|temp(erature)?)$|temp", re.IGNORECASE)
 
 
 @check(family="static", cost="free")
@@ -24,10 +27,23 @@ def _find(source: Source) -> Iterator[Finding]:
     for call in ast.walk(source.tree):
         if not isinstance(call, ast.Call) or last_name(call.func) != "kl_div" or len(call.args) < 2:
             continue
+        softened = [
+            {n for n in _divisors(argument) if _TEMPERATURE.search(n)} for argument in _written_out(source, call)
+        ]
+        if bool(softened[0]) != bool(softened[1]):
+            name = min(softened[0] | softened[1])
+            yield call, f"one distribution is taken at {name}, the other is not"
         shared = set(_divisors(call.args[0])) & set(_divisors(call.args[1]))
         if shared and not shared & squared:
             name = min(shared)
             yield call, f"both distributions are taken at {name}, and the divergence is not multiplied by its square"
+
+
+def _written_out(source: Source, call: ast.Call) -> list[ast.expr]:
+    """Give the two distributions, names replaced by what they were assigned in the same function."""
+    scope = source.function_of(call) or source.tree
+    known = {name: value for name, value, _ in assignments(scope)}
+    return [known.get(ast.unparse(argument), argument) for argument in call.args[:2]]
 
 
 def _divisors(node: ast.expr) -> Iterator[str]:
