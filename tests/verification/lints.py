@@ -253,7 +253,8 @@ LINTS: dict[str, tuple[str, tuple[str, str]]] = {
         "chosen-on-test",
         _pair(
             "from tools import set_threshold\ndef train(model, splits):\n    set_threshold(model, splits['test'])\n",
-            "from tools import set_threshold\ndef train(model, splits):\n    set_threshold(model, splits['val'])\n",
+            "from tools import plot_calibration, set_threshold\ndef train(model, splits):\n"
+            "    set_threshold(model, splits['val'])\n    plot_calibration(model, splits['test'])\n",
         ),
     ),
     "soft targets that only one side is softened for": (

@@ -29,7 +29,7 @@ _SHARE = 0.5
 """Of the test rows; a split by time leaves a few at the border."""
 
 
-@check(family="data", cost="cheap", needs=("splits",))
+@check(family="data", cost="moderate", needs=("splits",))
 def shared_windows(candidate: Candidate) -> Outcome | None:
     """Look for stretches of each test row's series in training rows, at another place there."""
     if "train" not in candidate.splits:

@@ -17,6 +17,8 @@ from probes.syntax import Finding, Source, assignments, inside, judged, last_nam
 _TUNES = re.compile(
     r"calibrat|threshold|temperature|tune|choose|select|search|optimi[sz]e|margin|cut_?off|quantile|best_"
 )
+_SETS = re.compile(r"^(set|fit|tune|calibrate|choose|select|find|search|optimi[sz]e)(_|$)")
+"""How the names of functions begin that keep what they find; others may print or draw it."""
 _TEST = re.compile(r"(^|_)(test|holdout)(_|$|[ds]\b)|\[['\"](test|holdout)['\"]\]")
 
 
@@ -45,7 +47,7 @@ def _find(source: Source) -> Iterator[Finding]:
 def _set_on_test(scope: ast.AST) -> Iterator[Finding]:
     """Look for a call whose value nobody takes: what it finds on the test part is kept for the measurement."""
     for call in (node.value for node in inside(scope) if isinstance(node, ast.Expr)):
-        if isinstance(call, ast.Call) and _TUNES.search(last_name(call.func)):
+        if isinstance(call, ast.Call) and all(way.search(last_name(call.func)) for way in (_SETS, _TUNES)):
             for part in filter(None, (_test_part(argument, {}) for argument in _given(call))):
                 yield call, f"{last_name(call.func)} is given {part}"
 
