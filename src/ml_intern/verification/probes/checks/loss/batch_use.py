@@ -19,7 +19,7 @@ _FOR_SCORING = re.compile(
 )
 """Names of what a loss without labels leaves to the evaluation; where labels teach, `label-use` holds it to them."""
 
-_WITHOUT_LABELS = ("reconstruction", "denoising", "density")
+_WITHOUT_LABELS = ("reconstruction", "denoising")
 """Tasks that learn without a label a row, so that one is for scoring, such as what is out of the ordinary."""
 
 
