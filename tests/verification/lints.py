@@ -262,8 +262,8 @@ LINTS: dict[str, tuple[str, tuple[str, str]]] = {
         _pair(
             "T = 4.0\ndef loss(a, b):\n    log_p = F.log_softmax(a / T, -1)\n    q = F.softmax(b, -1)\n"
             "    return F.kl_div(log_p, q) * T**2\n",
-            "T = 4.0\ndef loss(a, b):\n    log_p = F.log_softmax(a / T, -1)\n    q = F.softmax(b / T, -1)\n"
-            "    return F.kl_div(log_p, q) * T**2\n",
+            "T = 4.0\ndef loss(a, b, given):\n    log_p = F.log_softmax(a / T, -1)\n    soft = b / T\n"
+            "    q = F.softmax(soft, -1)\n    return (F.kl_div(log_p, q) + F.kl_div(log_p, given)) * T**2\n",
         ),
     ),
     "best weights that are kept by reference": (

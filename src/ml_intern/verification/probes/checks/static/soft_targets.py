@@ -27,23 +27,29 @@ def _find(source: Source) -> Iterator[Finding]:
     for call in ast.walk(source.tree):
         if not isinstance(call, ast.Call) or last_name(call.func) != "kl_div" or len(call.args) < 2:
             continue
-        softened = [
-            {n for n in _divisors(argument) if _TEMPERATURE.search(n)} for argument in _written_out(source, call)
-        ]
-        if bool(softened[0]) != bool(softened[1]):
-            name = min(softened[0] | softened[1])
-            yield call, f"one distribution is taken at {name}, the other is not"
+        yield from _at_two_temperatures(source, call)
         shared = set(_divisors(call.args[0])) & set(_divisors(call.args[1]))
         if shared and not shared & squared:
             name = min(shared)
             yield call, f"both distributions are taken at {name}, and the divergence is not multiplied by its square"
 
 
-def _written_out(source: Source, call: ast.Call) -> list[ast.expr]:
-    """Give the two distributions, names replaced by what they were assigned in the same function."""
-    scope = source.function_of(call) or source.tree
-    known = {name: value for name, value, _ in assignments(scope)}
-    return [known.get(ast.unparse(argument), argument) for argument in call.args[:2]]
+def _at_two_temperatures(source: Source, call: ast.Call) -> Iterator[Finding]:
+    """Tell of two distributions that are both made here, only one of them at a temperature."""
+    known = {name: value for name, value, _ in assignments(source.function_of(call) or source.tree)}
+    written = [list(_written_out(argument, known)) for argument in call.args[:2]]
+    if all(any("softmax" in last_name(node) for node in nodes) for nodes in written):
+        softened = [{n for node in nodes for n in _divisors(node) if _TEMPERATURE.search(n)} for nodes in written]
+        if bool(softened[0]) != bool(softened[1]):
+            yield call, f"one distribution is taken at {min(softened[0] | softened[1])}, the other is not"
+
+
+def _written_out(node: ast.expr, known: dict[str, ast.expr], depth: int = 3) -> Iterator[ast.expr]:
+    """Give the parts of an expression, and those of what its names were assigned in the same function."""
+    for part in (part for part in ast.walk(node) if isinstance(part, ast.expr)):
+        yield part
+        if isinstance(part, ast.Name) and part.id in known and depth:
+            yield from _written_out(known[part.id], known, depth - 1)
 
 
 def _divisors(node: ast.expr) -> Iterator[str]:
