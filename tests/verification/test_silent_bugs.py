@@ -162,10 +162,9 @@ def test_what_the_list_of_a_stranger_led_to_finds_its_bugs_and_spares_their_twin
         if check := found_by.get(f"{bug.program}_{bug.name}"):
             (tmp_path / f"{bug.program}_{bug.name}.py").write_text(bug.planted(corpus / "correct"), "utf-8")
             asked[f"{bug.program}_{bug.name}"] = [check]
-            asked.setdefault(bug.program, list(SPARED)).append(check)
     for program in {bug.program for bug in bugs(corpus / "bugs.json")}:
         (tmp_path / f"{program}.py").write_text((corpus / "correct" / f"{program}.py").read_text("utf-8"), "utf-8")
-        asked.setdefault(program, list(SPARED))
+        asked[program] = sorted({*found_by.values(), *SPARED})
 
     told = judged(sorted(tmp_path.glob("*.py")), sandbox_python, asked)
 

@@ -171,15 +171,14 @@ def _is_beyond_noise(
         claim /= 100  # in percent
     gain = claim - score.value if score.higher_is_better else score.value - claim
     rows, selection = dataset.rows.get("final", 1), dataset.rows.get("selection", 1)
+    share = rows / max(1, selection)
     if metric.most == 1 and metric.least == 0:
         counted = _fewest_rows(claim, dataset.rows.get("search", 1)) if score.metric in _SHARES else 0
         error = _error_of_difference(claim, score.value, max(selection, counted), rows)
     else:
-        error = (score.high - score.low) / (2 * 1.96) * math.sqrt(1 + rows / max(1, selection))
+        error = (score.high - score.low) / (2 * 1.96) * math.sqrt(1 + share)
     margin = MARGIN * (metric.most if metric.most in {1, 100} else abs(score.value))
-    is_beyond = gain > sigmas * error + margin or _is_beyond_ratio(
-        claim, score, metric, sigmas, rows / max(1, selection)
-    )
+    is_beyond = gain > sigmas * error + margin or _is_beyond_ratio(claim, score, metric, sigmas, share)
     return is_beyond and not _is_standardised(claim, score, measured)
 
 

@@ -209,12 +209,11 @@ class DetachedJob:
             SandboxError: it does not; the claim is withdrawn, so that it can be started again.
         """
         deadline = time.monotonic() + _PATIENCE
-        events = self._directory / "events.jsonl"
-        while not events.stat().st_size:
+        while self.said_nothing():
             is_alive = self.lives()
             if is_alive and time.monotonic() < deadline:
                 time.sleep(0.02)
-            elif not events.stat().st_size:
+            elif self.said_nothing():
                 self._withdraw("did not answer in time" if is_alive else "ended at once")
 
     def said_nothing(self) -> bool:

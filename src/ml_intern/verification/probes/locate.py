@@ -7,11 +7,19 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import torch
 from torch import nn
 
 Calls = list[tuple[str, tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]]
+
+
+def line_in(file: str, frame: FrameType | None) -> int | None:
+    """Give the line of `file` that runs in `frame` or, from the inside out, in a caller of it."""
+    while frame is not None and frame.f_code.co_filename != file:
+        frame = frame.f_back
+    return frame.f_lineno if frame is not None else None
 
 
 @contextmanager

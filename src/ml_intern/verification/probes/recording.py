@@ -9,13 +9,14 @@ import contextlib
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
 from probes import losses
 from probes.candidate import Candidate
 from probes.habits import decay_in_slope, lengths, schedules_watched, total
+from probes.locate import line_in
 from probes.watched_loss import watched_loss
 from torch import nn
 from torch.optim import optimizer as optimizers
@@ -23,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.data import Dataset
 
 STEPS = 24
-DIFFERENT = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+_DIFFERENT = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 """Layers that do something else in evaluation."""
 _KEPT, _NUMBERS = 8, 20_000
 """Batches, and numbers of each, that are kept of what a network is given."""
@@ -122,13 +123,12 @@ def _run(candidate: Candidate) -> Notes:
     parts = {name: Recorded(dataset, name, log) for name, dataset in candidate.splits.items()}
     network = candidate.build()
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
-    first = {name: value.clone() for name, value in network.named_buffers() if name.endswith("running_mean")}
     module = candidate.module
     with contextlib.ExitStack() as stack:
         stack.enter_context(_optimizer_watched(network, notes))
         stack.enter_context(_backward_watched(network, notes, log))
         stack.enter_context(_modes_watched(network, notes))
-        stack.enter_context(_statistics_watched(network, notes, first))
+        stack.enter_context(_statistics_watched(network, notes))
         stack.enter_context(_teachers_watched(network, notes))
         stepped = stack.enter_context(schedules_watched())
         stack.enter_context(_replaced(module, "evaluate", _evaluate(candidate, notes, log)))
@@ -150,11 +150,8 @@ def _told_where(file: str, notes: Notes) -> Callable[..., None]:
     """Note a warning with the innermost line of the program that led to it."""
 
     def told(message: Warning | str, *about: object) -> None:
-        frame = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename != file:
-            frame = frame.f_back
-        if frame is not None:
-            notes.warned.append((str(message), frame.f_lineno))
+        if (line := line_in(file, sys._getframe(1))) is not None:
+            notes.warned.append((str(message), line))
 
     return told
 
@@ -256,15 +253,19 @@ def _modes_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
         hook.remove()
 
 
+def answers_in_training(module: nn.Module) -> bool:
+    """Tell of a layer, as it is called, that it does not learn and yet does what it does in training only."""
+    return isinstance(module, _DIFFERENT) and module.training and not torch.is_grad_enabled()
+
+
 @contextlib.contextmanager
 def _teachers_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
     """See other networks answer; what gathers statistics anew, as `update_bn` does, has no momentum meanwhile."""
     own = {id(module) for module in network.modules()}
 
     def before(module: nn.Module, given: tuple) -> None:
-        differs = isinstance(module, DIFFERENT) and module.training and not torch.is_grad_enabled()
         is_other = id(module) not in own and getattr(module, "momentum", 0.1) is not None
-        if differs and is_other and not notes.is_evaluating:
+        if is_other and not notes.is_evaluating and answers_in_training(module):
             notes.answered.append(type(module).__name__)
 
     hook = nn.modules.module.register_module_forward_pre_hook(before)
@@ -275,8 +276,9 @@ def _teachers_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _statistics_watched(network: nn.Module, notes: Notes, first: Mapping[str, torch.Tensor]) -> Iterator[None]:
+def _statistics_watched(network: nn.Module, notes: Notes) -> Iterator[None]:
     """See whether running means that the steps moved are the first ones again when the network is evaluated."""
+    first = {name: value.clone() for name, value in network.named_buffers() if name.endswith("running_mean")}
     moved: set[str] = set()
 
     def same(network: nn.Module) -> set[str]:
@@ -308,12 +310,9 @@ class _Spreads(TorchFunctionMode):
         """Look at the shapes that go in; a broadcast that is written out has axes of its own on both sides."""
         if getattr(func, "__name__", "") in {"sub", "__sub__", "__rsub__", "subtract"} and len(args) == 2:
             shapes = sorted(tuple(a.shape) for a in args if isinstance(a, torch.Tensor) and a.is_floating_point())
-            if len(shapes) == 2 and len(shapes[0]) == 1 and shapes[1] == (*shapes[0], 1) and shapes[0][0] > 1:
-                frame = sys._getframe(1)
-                while frame is not None and frame.f_code.co_filename != self._file:
-                    frame = frame.f_back
-                if frame is not None:
-                    self._found.append(frame.f_lineno)
+            is_spread = len(shapes) == 2 and len(shapes[0]) == 1 and shapes[1] == (*shapes[0], 1) and shapes[0][0] > 1
+            if is_spread and (line := line_in(self._file, sys._getframe(1))) is not None:
+                self._found.append(line)
         return func(*args, **(kwargs or {}))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from probes.candidate import Candidate
+from probes.locate import line_in
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
@@ -120,12 +121,7 @@ class Trace(TorchDispatchMode):
         return self._leaves.get(id(tensor), Ref(leaf="const"))
 
     def _line(self) -> int | None:
-        frame = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code.co_filename == self._file:
-                return frame.f_lineno
-            frame = frame.f_back
-        return None
+        return line_in(self._file, sys._getframe(2))
 
     # -- questions ---------------------------------------------------------------------------------------------
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 
-import torch
 from probes.candidate import Candidate
 from probes.checks.base import Outcome, check, failed
-from probes.recording import DIFFERENT, notes_of
+from probes.recording import answers_in_training, notes_of
 from torch import nn
 
 _MEANT = re.compile(r"mean.?teacher|monte.?carlo|mc.?dropout", re.IGNORECASE)
@@ -25,7 +24,7 @@ def prepared_answers(candidate: Candidate) -> Outcome | None:
     found: list[str] = []
 
     def watch(module: nn.Module, given: object) -> None:
-        if isinstance(module, DIFFERENT) and module.training and not torch.is_grad_enabled():
+        if answers_in_training(module):
             found.append(type(module).__name__)
 
     hook = nn.modules.module.register_module_forward_pre_hook(watch)

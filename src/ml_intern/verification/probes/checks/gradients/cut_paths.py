@@ -102,9 +102,9 @@ def _restarts(function: ast.FunctionDef) -> Iterator[int]:
         for node in ast.walk(loop):
             match node:
                 case ast.Assign(
-                    targets=[ast.Name(id=name)], value=ast.Call(func=ast.Attribute(value=ast.Name(id=same)))
-                ):
-                    if name == same and node.value.func.attr == "detach":
-                        yield node.lineno
+                    targets=[ast.Name(id=name)],
+                    value=ast.Call(func=ast.Attribute(value=ast.Name(id=same), attr="detach")),
+                ) if name == same:
+                    yield node.lineno
                 case _:
                     continue

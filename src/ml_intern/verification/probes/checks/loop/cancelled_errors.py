@@ -10,8 +10,8 @@ import re
 
 import torch
 from probes.candidate import Candidate
-from probes.checks.base import Outcome, StopError, check, failed, inconclusive, not_applicable
-from probes.checks.loop.evaluation_oracle import Predictor
+from probes.checks.base import Outcome, check, failed, inconclusive, not_applicable
+from probes.checks.loop.evaluation_oracle import Predictor, scored
 
 _MEANT = re.compile(r"\bbias\b|signed|mean error|calibrat", re.IGNORECASE)
 _LEFT = 0.1
@@ -23,7 +23,7 @@ class _Off(Predictor):
 
     def __init__(self, candidate: Candidate, answer: int, by: float, wrong: set[int]) -> None:
         super().__init__(candidate, "val", wrong)
-        self.candidate, self._answer, self._by = candidate, answer, by
+        self._answer, self._by = answer, by
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Look the rows up."""
@@ -47,12 +47,16 @@ def cancelled_errors(candidate: Candidate) -> Outcome | None:
     if len(answers) != 1:
         return not_applicable("no single tensor of a row is what the output is to be")
     count, by = len(rows[0]), float(rows[answers[0]].float().std())
-    if len(Predictor(candidate, "val", set())) < count:
-        return inconclusive("rows of the validation part repeat")
     second = set(range(1, count, 2))
-    perfect, one_sign, both = (
-        _score(_Off(candidate, answers[0], size, wrong)) for size, wrong in ((0.0, set()), (by, set()), (by, second))
-    )
+    tried = ((0.0, set()), (by, set()), (by, second))
+    predictors = [_Off(candidate, answers[0], size, wrong) for size, wrong in tried]
+    if len(predictors[0]) < count:
+        return inconclusive("rows of the validation part repeat")
+    with torch.no_grad():
+        scores = [scored(candidate, predictor) for predictor in predictors]
+    if None in scores:
+        return not_applicable("evaluate gives no number")
+    perfect, one_sign, both = scores
     if one_sign - perfect < _LEFT * by or both - perfect > _LEFT * (one_sign - perfect):
         return None
     return failed(
@@ -60,11 +64,3 @@ def cancelled_errors(candidate: Candidate) -> Outcome | None:
         where=candidate.place(candidate.module.evaluate),
         advice="they cancel: take the size of each row's error, then sum, as in (guess - target).abs().sum()",
     )
-
-
-def _score(predictor: _Off) -> float:
-    with torch.no_grad():
-        score = predictor.candidate.module.evaluate(predictor, predictor.candidate.splits["val"])
-    if not isinstance(score, int | float | torch.Tensor):
-        raise StopError(not_applicable("evaluate gives no number"))
-    return float(score)

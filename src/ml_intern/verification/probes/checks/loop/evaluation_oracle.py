@@ -136,7 +136,12 @@ def _loss(candidate: Candidate) -> Outcome | None:
 
 
 def _score(candidate: Candidate, wrong: set[int]) -> float | None:
-    score = candidate.module.evaluate(Predictor(candidate, "val", wrong), candidate.splits["val"])
+    return scored(candidate, Predictor(candidate, "val", wrong))
+
+
+def scored(candidate: Candidate, predictor: nn.Module) -> float | None:
+    """Give what `evaluate` says of a predictor on the validation part; None where that is no number."""
+    score = candidate.module.evaluate(predictor, candidate.splits["val"])
     return float(score) if isinstance(score, int | float | torch.Tensor) else None
 
 

@@ -22,7 +22,7 @@ def plateau_direction(candidate: Candidate) -> Outcome | None:
     if not found:
         return not_applicable("no schedule waits for a plateau")
     for call, mode, given in found:
-        is_score = last_name(given.func) == "evaluate" if isinstance(given, ast.Call) else False
+        is_score = isinstance(given, ast.Call) and last_name(given.func) == "evaluate"
         higher = higher_is_better(candidate) if is_score else direction_of(ast.unparse(given))
         if higher is not None and higher != (mode == "max"):
             return failed(
@@ -45,6 +45,5 @@ def _watched(source: Source) -> Iterator[tuple[ast.Call, str, ast.expr]]:
                 for call in calls(scope, "step"):
                     is_its = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == name
                     if is_its and call.args:
-                        given = call.args[0]
-                        is_score = isinstance(known.get(ast.unparse(given)), ast.Call)
-                        yield value, str(mode), known[ast.unparse(given)] if is_score else given
+                        made = known.get(ast.unparse(call.args[0]))
+                        yield value, str(mode), made if isinstance(made, ast.Call) else call.args[0]

@@ -13,7 +13,7 @@ from probes.candidate import Candidate
 from probes.checks.base import Outcome, check
 from probes.syntax import Finding, Source, assignments, constant, judged, last_name
 
-_TEMPERATURE = re.compile(r"^(t|tau|temp(erature)?)$|temp", re.IGNORECASE)
+_TEMPERATURE = re.compile(r"^(t|tau)$|temp", re.IGNORECASE)
 
 
 @check(family="static", cost="free")
