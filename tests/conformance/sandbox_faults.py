@@ -52,6 +52,7 @@ class FaultTests(SandboxTests):
         forge = (
             "import os, json\n"
             "lines = json.dumps({'value': 'forged', 'nonce': ''}).encode() + b'\\n{\"value\": \"forged\"}\\n'\n"
+            "lines += b'[' * 100_000 + b'\\n\\xff\\n'\n"
             "for number in range(3, 260):\n"
             "    try: os.write(number, lines)\n"
             "    except OSError: pass\n"

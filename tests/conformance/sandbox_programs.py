@@ -102,8 +102,11 @@ class ProgramTests(SandboxTests):
         assert "train: error: the following arguments are required: data" in told.output
 
     def test_files_named_like_modules_of_the_standard_library_harm_no_fresh_worker(self, run: Run) -> None:
-        for name in ("json", "ast", "signal", "arm", "torch"):
+        for name in ("json", "ast", "signal", "arm", "torch", "lean", "linecache", "tokenize", "traceback"):
             (self.workspace / f"{name}.py").write_text("mine = 1", "utf-8")
         run("import os; os._exit(1)")
 
-        assert run("import arm, json\narm.mine, hasattr(json, 'loads')").value == "(1, True)"
+        assert run("import arm, json, lean\narm.mine + json.mine + lean.mine").value == "3"  # as in a script
+        failed = run("def half(x):\n    return x / 0\nhalf(1)")
+        assert failed.traceback is not None
+        assert "    return x / 0\n" in failed.traceback

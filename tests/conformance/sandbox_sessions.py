@@ -47,6 +47,12 @@ class SessionTests(SandboxTests):
         assert "    return json.loads(text)\n" in result.traceback
         assert "worker.py" not in result.traceback
 
+    def test_the_first_execution_of_a_worker_shows_its_lines_too(self, run: Run) -> None:
+        result = run("def half(x):\n    return x / 0\nhalf(1)")
+
+        assert result.traceback is not None
+        assert "    return x / 0\n" in result.traceback
+
     def test_a_syntax_error_is_shown_where_it_is(self, run: Run) -> None:
         result = run("x = = 1")
 

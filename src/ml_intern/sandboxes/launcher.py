@@ -10,7 +10,9 @@ import os
 import sys
 
 if __name__ == "__main__":
-    sys.path.append(os.path.dirname(__file__))  # -I leaves it out
+    here = os.path.dirname(__file__)
+    sys.path += [here, f"{here}/inside"]  # -I leaves them out
+    import lean  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports] - what the inside uses
     import walls  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports] - beside this file
 
-    sys.exit(walls.main(sys.argv[1]))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    sys.exit(walls.main(lean.loads(sys.argv[1])))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

@@ -94,7 +94,7 @@ def supervisor(mode: Mode, spec: SandboxSpec, *, python: str, limit_processes: b
         "directory": spec.working_directory,
         "control": CONTROL,
     }
-    return (python, "-I", f"{INSIDE}/supervisor.py", mode, json.dumps(settings))
+    return (python, "-I", "-S", f"{INSIDE}/supervisor.py", mode, json.dumps(settings))
 
 
 def mounts(spec: SandboxSpec, control: Path | None) -> tuple[Mount, ...]:

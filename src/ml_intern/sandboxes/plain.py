@@ -61,13 +61,13 @@ class PlainBackend(LocalBackend):
         environment = namespaces.find_python(self._home, self._python)
         python = f"{environment}/bin/python"
         *_, settings = layout.supervisor(mode, spec, python=python, limit_processes=False)
-        own = {"plain": True, "control": str(control)}
+        own = {**json.loads(settings), "plain": True, "control": str(control)}
         given = {mount.target: str(mount.source) for mount in layout.mounts(spec, None)}
         given.pop(layout.INSIDE)
         order = Order(
             links=given,
             locks=f"/var/tmp/ml-intern-links-{os.getuid()}",
             environment=layout.environment(spec, path=f"{environment}/bin:/usr/bin:/bin"),
-            argv=[python, "-I", f"{layout.SCRIPTS}/supervisor.py", mode, json.dumps({**json.loads(settings), **own})],
+            argv=[python, "-I", "-S", f"{layout.SCRIPTS}/supervisor.py", mode, json.dumps(own)],
         )
         return (sys.executable, "-I", "-S", str(_LINKER), json.dumps(order))

@@ -6,17 +6,14 @@ own process namespace, so that its end is the end of everything in it.
 
 An ordinary user becomes root of a new user namespace first, and loses that again. Root builds the same file system
 with its own rights, then becomes an ordinary user for good: files are never reached with the rights of root.
-Nothing may run before this did, so it imports little; `pathlib` alone would cost milliseconds at each start.
+Nothing may run before this did, so it imports little: `json`, `signal` and `contextlib` would take longer than it does.
 Needs Linux 5.12 (mount_setattr). Sources: mount_namespaces(7), user_namespaces(7), pivot_root(2).
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
 import os
-import signal
 import struct
 import sys
 
@@ -35,6 +32,7 @@ _MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITIES_V3 = 0x20080522
 _PARENT_DEATH_SIGNAL, _DUMPABLE, _DROP_BOUNDING, _NO_NEW_PRIVS = 1, 4, 24, 38
+_INTERRUPT, _KILL, _IGNORE = 2, 9, 1
 _NEW, _OLD = "/new", "/old"
 DEVICES = ("null", "zero", "full", "random", "urandom")
 DESCRIPTORS = {
@@ -87,17 +85,16 @@ class Plan(TypedDict):
     argv: list[str]
 
 
-def main(text: str) -> int:
+def main(plan: Plan) -> int:
     """Start the program of the plan and wait for it; gives its exit status."""
     try:
-        return _started(text)
+        return _started(plan)
     except OSError as error:
         sys.stderr.write(f"no container can be made here: {error}\n")
         return 126
 
 
-def _started(text: str) -> int:
-    plan: Plan = json.loads(text)
+def _started(plan: Plan) -> int:
     is_root = os.getuid() == 0
     user, group = os.getuid(), os.getgid()
     _restrict_processors(plan["processors"])
@@ -117,8 +114,10 @@ def _started(text: str) -> int:
 
 
 def _endanger() -> None:
-    with contextlib.suppress(OSError):  # whatever runs us may have put us lower already
+    try:
         _write("/proc/self/oom_score_adj", _ENDANGERED)
+    except OSError:  # whatever runs us may have put us lower already
+        pass
 
 
 def _write(path: str, content: str) -> None:
@@ -128,13 +127,15 @@ def _write(path: str, content: str) -> None:
 
 def _outlive(child: int, nothing: int, groups: list[tuple[int, str]]) -> int:
     """Wait outside, holding the locks this process inherited; the death of this process ends the inside."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _LIBC.signal(_INTERRUPT, ctypes.c_void_p(_IGNORE))
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     for parent, name in groups:  # by descriptors: the inside has taken the file system away
-        with contextlib.suppress(OSError):  # then a later start removes it
+        try:
             os.rmdir(name, dir_fd=parent)
+        except OSError:  # a later start removes it
+            pass
     return status if status >= 0 else 128 - status
 
 
@@ -260,18 +261,22 @@ def _become(user: int) -> None:
     os.setresgid(user, user, user)
     os.setresuid(user, user, user)
     _prctl(_DUMPABLE, 1)  # else /proc/self belongs to root and the map cannot be written
-    with contextlib.suppress(OSError):  # forbidden on some systems; then processes of all sandboxes count together
+    try:
         _check(_LIBC.unshare(_NEW_USER), "own user namespace")
         _map_user(user, user, user)
+    except OSError:  # forbidden on some systems; then processes of all sandboxes count together
+        pass
 
 
 def _tie_to_parent(alive: int) -> None:
     """Die with the process outside; set after the last change of user, which would clear it."""
-    _prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    _prctl(_PARENT_DEATH_SIGNAL, _KILL)
     os.set_blocking(alive, False)
-    with contextlib.suppress(BlockingIOError):
+    try:
         if os.read(alive, 1) == b"":  # it died before the line above
             os._exit(125)
+    except BlockingIOError:
+        pass
 
 
 def _drop_capabilities() -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
+import _ast
+import _signal
 import faulthandler
 import fcntl
-import importlib.util
-import json
-import linecache
 import os
-import signal
 import sys
 import types
+from _frozen_importlib import module_from_spec
+from _frozen_importlib_external import spec_from_file_location
+
+import lean
+
+# `signal`, `ast`, `contextlib` and `importlib.util` would double the time to the first result: hence what they stand on
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib would cost 3 ms at each start
@@ -27,16 +30,36 @@ _PATHS = "_ML_INTERN_PYTHONPATH"
 _HIGH = 200
 """First number for descriptors that code closing the usual ones shall not hit."""
 _TEXT = 4096
+_ONLY_TREE = 0x400
+"""`ast.PyCF_ONLY_AST`."""
 
 
 def load(name: str) -> Any:
     """Load a sibling as `_ml_intern_<name>`, so that it never shadows a module of the user."""
     full = f"_ml_intern_{name}"
     if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, f"{_HERE}/_worker_{name}.py")
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
+        spec = spec_from_file_location(full, f"{_HERE}/_worker_{name}.py")
+        sys.modules[full] = module_from_spec(spec)
+        _apart(lambda: spec.loader.exec_module(sys.modules[full]))
     return sys.modules[full]
+
+
+def library(name: str) -> Any:
+    """Give a module of Python or of a library."""
+    if name not in sys.modules:
+        _apart(lambda: __import__(name))
+    return sys.modules[name]
+
+
+def _apart(act: Callable[[], object]) -> None:
+    """Do what imports modules while no file of the user, which may have the name of one, is looked at."""
+    kept = sys.path[:]
+    own = {os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}  # noqa: PTH109
+    sys.path[:] = [entry for entry in kept if entry not in own]
+    try:
+        act()
+    finally:
+        sys.path[:] = kept
 
 
 class Worker:
@@ -52,16 +75,17 @@ class Worker:
         self._home = os.getcwd()  # noqa: PTH109
         self._interruptible = False
         self._cells = 0
-        self._definitions = load("main").Definitions()
+        self._sources: dict[str, str] = {}
+        self._definitions = load("main").Definitions(library)
         self._main = load("main").make_main(self._definitions)
         sys.modules["__main__"] = self._main
         faulthandler.enable(file=os.fdopen(os.dup(self._streams[1]), "w"))
-        signal.signal(signal.SIGINT, self._on_interrupt)
+        _signal.signal(_signal.SIGINT, self._on_interrupt)
 
     def serve(self) -> None:
         """Run what comes until the supervisor goes away."""
         for line in self._commands:
-            command = json.loads(line)
+            command = lean.loads(line)
             if "code" not in command:
                 self._keep_house(command)
                 continue
@@ -70,19 +94,22 @@ class Worker:
             if os.getpid() != self._pid:  # the code forked: only the parent answers
                 os._exit(0)
             self._send({**result, "nonce": command["nonce"]})
+            self._show_sources()
 
     def _keep_house(self, command: dict[str, list[Any]]) -> None:
         """Do what is asked for between two cells."""
         for child in command.get("bury", ()):
-            with contextlib.suppress(OSError):
+            try:
                 os.waitpid(child, 0)
+            except OSError:
+                pass
         if "preload" in command:
             preload(command["preload"])
             self._send({"preloaded": True})
 
     def _restore(self) -> None:
         """Undo what the last cell may have done to signals and standard streams."""
-        signal.signal(signal.SIGINT, self._on_interrupt)
+        _signal.signal(_signal.SIGINT, self._on_interrupt)
         for number, kept in zip((1, 2), self._streams, strict=True):
             os.dup2(kept, number)
         for name, number in (("stdout", 1), ("stderr", 2)):
@@ -99,7 +126,9 @@ class Worker:
     def _run(self, code: str) -> dict[str, object]:
         self._cells += 1
         name = f"<cell {self._cells}>"
-        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+        self._sources[name] = code
+        if self._cells > 1 or "import" in code:  # else nothing that it could import asks for its lines
+            self._show_sources()
         try:
             try:
                 self._interruptible = True
@@ -111,19 +140,27 @@ class Worker:
             return {} if error.code in {None, 0} else {"error": f"SystemExit: {error.code}"[:_TEXT]}
         except BaseException as error:  # noqa: BLE001 - user code may raise anything; all of it is a result
             _flush()
+            self._show_sources()
             return load("errors").describe(error)
         return result
 
+    def _show_sources(self) -> None:
+        """Let tracebacks show the lines of all cells so far."""
+        load("errors")  # before a file of the user can take the place of something that it imports
+        for name, code in self._sources.items():
+            library("linecache").cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+        self._sources.clear()
+
     def _evaluate(self, code: str, name: str) -> dict[str, object]:
         """Run `code`; show its last statement where that is an expression with a value, and save open figures."""
-        tree = ast.parse(code, name)
+        tree = compile(code, name, "exec", _ONLY_TREE, dont_inherit=True)
         self._definitions.add(tree)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], _ast.Expr) else None
         namespace = self._main.__dict__
         exec(compile(tree, name, "exec", dont_inherit=True), namespace)
         value = None
         if last is not None:
-            value = eval(compile(ast.Expression(last.value), name, "eval", dont_inherit=True), namespace)
+            value = eval(compile(_ast.Expression(last.value), name, "eval", dont_inherit=True), namespace)
         if value is not None:
             namespace["_"] = value
         result = {"value": None if value is None else _show(value)}
@@ -134,7 +171,7 @@ class Worker:
         return result
 
     def _send(self, result: dict[str, object]) -> None:
-        data = json.dumps(result).encode() + b"\n"
+        data = lean.dumps(result).encode() + b"\n"
         while data:
             data = data[os.write(self._results, data) :]
 
@@ -160,21 +197,19 @@ def _stream(number: int) -> Any:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # user code may have put anything there
+        try:
             stream.flush()
+        except Exception:  # noqa: BLE001, S110 - user code may have put anything there
+            pass
 
 
 def preload(modules: list[str]) -> None:
-    """Import what is there of `modules`, so that an execution finds it; files of the user are not looked at."""
-    kept = sys.path[:]
-    own = {os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}  # noqa: PTH109
-    sys.path[:] = [entry for entry in kept if entry not in own]
-    try:
-        for name in modules:
-            with contextlib.suppress(Exception):  # a library that fails to load fails again where it is used
-                importlib.import_module(name)
-    finally:
-        sys.path[:] = kept
+    """Import what is there of `modules`, so that an execution finds it."""
+    for name in modules:
+        try:
+            library(name)
+        except Exception:  # noqa: BLE001, S110 - a library that fails to load fails again where it is used
+            pass
 
 
 def become(commands: int, results: int, reports: int) -> NoReturn:
@@ -191,7 +226,7 @@ def become(commands: int, results: int, reports: int) -> NoReturn:
         load("egress").install()
     if os.path.exists(f"{_GUARD}/arm.py"):  # noqa: PTH110
         sys.path.insert(0, _GUARD)
-        importlib.import_module("arm")
+        __import__("arm")
         sys.modules.pop("arm", None)  # a user's own `arm.py` must stay importable
     worker.serve()
     os._exit(0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Callable
 
+import lean
 import processes
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
@@ -48,7 +48,7 @@ class Channel:
 
     def send(self, **event: object) -> None:
         """Queue one event and write what the host takes."""
-        self._outgoing += json.dumps(event).encode() + b"\n"
+        self._outgoing += lean.dumps(event).encode() + b"\n"
         self._flush()
 
     def _flush(self) -> None:
@@ -73,4 +73,4 @@ class Channel:
         self._incoming = rest
         for line in lines:
             with contextlib.suppress(ValueError):
-                self._obey(json.loads(line))
+                self._obey(lean.loads(line))

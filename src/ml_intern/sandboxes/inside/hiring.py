@@ -10,7 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import processes
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
+    import socket
     from typing import Any
 
 _WORKER = os.path.join(os.path.dirname(__file__), "worker.py")  # noqa: PTH118, PTH120 - pathlib costs milliseconds
@@ -79,6 +79,8 @@ class Hiring:
         """Start the nursery, unless it is there or was lost too often."""
         if self._pid is not None or not self._modules or self._attempts >= _ATTEMPTS:
             return
+        import socket  # noqa: PLC0415 - no start has to wait for it
+
         self._attempts += 1
         own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -90,6 +92,7 @@ class Hiring:
         )
         os.close(nothing)
         its.close()
+        own.setblocking(False)
         self._channel = own
         self._loop.watch(own.fileno(), self._hear)
 
@@ -129,7 +132,7 @@ class Hiring:
         if self._channel is None:
             return
         with contextlib.suppress(OSError):
-            if self._channel.recv(16, socket.MSG_DONTWAIT) == b"warm":
+            if self._channel.recv(16) == b"warm":
                 self.is_warm = True
                 self._tell()
                 return
@@ -149,13 +152,15 @@ class Hiring:
 
     def _fork(self, given: tuple[int, ...]) -> int | None:
         """Ask the nursery for a worker; None where it does not answer, which ends it."""
+        import socket  # noqa: PLC0415 - `warm_up` has
+
         assert self._channel is not None and self._pid is not None  # noqa: PT018
         processes.send(self._pid, signal.SIGCONT)  # the code may have stopped it
         deadline = time.monotonic() + _PATIENCE
         try:
-            socket.send_fds(self._channel, [b"hire"], given, socket.MSG_DONTWAIT)
+            socket.send_fds(self._channel, [b"hire"], given)
             if select.select([self._channel], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                answer = self._channel.recv(16, socket.MSG_DONTWAIT)
+                answer = self._channel.recv(16)
                 if answer.isdigit():
                     return int(answer)
         except OSError:

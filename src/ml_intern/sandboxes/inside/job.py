@@ -6,12 +6,11 @@ of standard input without one means that the host is gone, and ends the sandbox.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-from pathlib import Path
 
+import lean
 import processes
 from bounded import Bounded
 from readers import Readers
@@ -31,17 +30,16 @@ def run_job(settings: dict[str, Any], requests: int, events: int) -> None:
 
     `requests` is the standard input of this process, which matters to a held job only.
     """
-    control = Path(settings["control"])
-    order = json.loads((control / "job.json").read_text("utf-8"))
-    job = _Job(settings, order, control, events)
+    order = lean.loads(processes.content(f"{settings['control']}/job.json"))
+    job = _Job(settings, order, events)
     job.run(held_by=requests if order.get("held") else None)
 
 
 class _Job:
-    def __init__(self, settings: dict[str, Any], order: dict[str, Any], control: Path, events: int) -> None:
+    def __init__(self, settings: dict[str, Any], order: dict[str, Any], events: int) -> None:
         self._settings = settings
         self._order = order
-        self._control = control
+        self._control: str = settings["control"]
         self._events = events
         self._loop = processes.Loop()
         self._output = Bounded(settings["output"], settings["stored"], self._print)
@@ -59,7 +57,7 @@ class _Job:
         if self._readers.descriptor >= 0:
             self._loop.watch(self._readers.descriptor, self._readers.take)
         if held_by is None:
-            child, readers = self._start(os.open(self._control / "stdin", os.O_RDONLY))
+            child, readers = self._start(os.open(f"{self._control}/stdin", os.O_RDONLY))
         else:
             source, end = os.pipe()
             self._is_held = True
@@ -103,11 +101,13 @@ class _Job:
         """Pass on the input, from when on the time counts; where the host is gone without one, end everything."""
         processes.read(held_by)
         self._loop.forget(held_by)
-        if not (handed := self._control / "stdin").exists():  # a host may die between the input and the byte after it
+        try:
+            handed = processes.content(f"{self._control}/stdin")
+        except FileNotFoundError:  # a host may also die between the input and the byte after it: then it is there
             processes.clear()
             os._exit(0)
         self._is_held, self._began = False, time.monotonic()
-        processes.Feeder(self._loop, end, handed.read_bytes())
+        processes.Feeder(self._loop, end, handed)
 
     def _read(self, descriptor: int) -> bool:
         """Take one chunk; false when nothing is there any more."""
@@ -136,8 +136,8 @@ class _Job:
             processes.kill_all()
         elif not self._is_held and now - self._began > self._order["timeout"]:
             self._interrupt(child, "timeout", "")
-        elif (stop := self._control / "stop").exists():
-            self._interrupt(child, "stopped", stop.read_text("utf-8"))
+        elif os.path.exists(stop := f"{self._control}/stop"):  # noqa: PTH110 - as `content`
+            self._interrupt(child, "stopped", processes.content(stop).decode())
 
     def _interrupt(self, child: int, reason: str, detail: str) -> None:
         self._reason, self._detail = reason, detail
@@ -170,7 +170,7 @@ class _Job:
         _write(2, text.encode())
 
     def _emit(self, **event: object) -> None:
-        _write(self._events, json.dumps(event).encode() + b"\n")
+        _write(self._events, lean.dumps(event).encode() + b"\n")
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -6,12 +6,12 @@ Events (stdout): `ready`, `warm` (torch is imported), `output {id, stream, text,
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable
 
+import lean
 import processes
 from bounded import TAIL, Bounded
 from channel import Channel
@@ -47,7 +47,7 @@ class Cell:
         self.began = time.monotonic()
         self.booted = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.deadline = self.began + request["timeout"]
-        self.line: bytes | None = json.dumps({"nonce": self.nonce, "code": request["code"]}).encode() + b"\n"
+        self.line: bytes | None = lean.dumps({"nonce": self.nonce, "code": request["code"]}).encode() + b"\n"
         self.cause: str | None = None
         self.kill_at = 0.0
 
@@ -171,7 +171,7 @@ class _Session:
         if worker.has_run and not worker.is_warm:
             if idle > _IDLE and self._hiring.can_warm:
                 worker.is_warm = self._is_preloading = True
-                self._command(json.dumps({"preload": self._settings["preload"]}).encode() + b"\n")
+                self._command(lean.dumps({"preload": self._settings["preload"]}).encode() + b"\n")
         elif idle > _HEAD_START and not (worker.has_run and self._is_preloading):
             self._hiring.warm_up()
 
@@ -272,7 +272,7 @@ class _Session:
     def _accept(self, line: bytes) -> None:
         """End the cell, if `line` carries its nonce: user code may write to this pipe too."""
         try:
-            result = json.loads(line)
+            result = lean.loads(line)
         except ValueError:
             return
         if isinstance(result, dict) and result.get("preloaded") is True:  # if forged, it does no harm
@@ -314,7 +314,7 @@ class _Session:
         if ended:
             note = f"[{len(ended)} processes that the interrupted code had started were ended]\n"
             cell.output.feed("stderr", note.encode())
-            self._command(json.dumps({"bury": ended}).encode() + b"\n")
+            self._command(lean.dumps({"bury": ended}).encode() + b"\n")
         # threads that an interrupt leaves would starve every later execution
         left = len(set(processes.others()) - set(ended)) + processes.threads(self._worker.pid)
         if left > self._settings["processes"] // 2:

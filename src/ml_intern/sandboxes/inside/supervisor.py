@@ -9,19 +9,19 @@ only). With `plain` (true) it is not process 1, has no walls, and cares for its 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - as below; -I leaves it out
 
+import lean
 import lockdown
 
 
 def main(mode: str, configuration: str) -> int:
     """Run `mode` until its end; user code never runs in this process."""
-    settings = json.loads(configuration)
+    settings = lean.loads(configuration)
     is_plain = settings.get("plain") is True  # no sandbox: what is not a descendant is none of ours
     if os.getpid() != 1 and not is_plain:
         print("the supervisor runs as process 1 of a sandbox only", file=sys.stderr)  # noqa: T201 - its only output

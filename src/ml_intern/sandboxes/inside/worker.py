@@ -11,8 +11,9 @@ import sys
 
 import _worker_cells
 
-# the code may have a module of that name
+# the code may have modules of these names
 sys.modules["_ml_intern_cells"] = sys.modules.pop("_worker_cells")
+sys.modules["_ml_intern_lean"] = sys.modules.pop("lean")
 
 if __name__ == "__main__":
     _worker_cells.main(*sys.argv[1:])
