@@ -41,7 +41,7 @@ class FaultTests(SandboxTests):
         assert (stopped.interrupted, stopped.died, after.value, after.error) == (True, None, "'Adam'", None)
 
     def test_an_import_is_not_torn_by_an_interrupt(self, run: Run) -> None:
-        module = "import time\nfor _ in range(15): time.sleep(0.1)\nwhole = True\n"
+        module = "import time\nfor _ in range(40): time.sleep(0.1)\nwhole = True\n"
         (self.workspace / "slow.py").write_text(module, "utf-8")
 
         result = run("import slow\nwhile True: pass", timeout=0.5)

@@ -139,8 +139,8 @@ class JobTests(SandboxTests):
         self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
     ) -> None:
         code = (
-            "import time\nprint('begun', flush=True)\n"
-            "try: time.sleep(600)\nexcept KeyboardInterrupt: print('saved', flush=True)"
+            "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(600)\n"
+            "except KeyboardInterrupt: print('saved', flush=True)"
         )
         started = backend.start(spec, job(code))
 

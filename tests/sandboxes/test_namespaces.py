@@ -23,3 +23,10 @@ class TestNamespaces(SandboxConformance):
         )
 
         assert run(code).value == "True"
+
+    def test_an_import_that_never_ends_is_ended_by_force(self, run: Run) -> None:
+        (self.workspace / "endless.py").write_text("import time\nwhile True: time.sleep(0.1)\n", "utf-8")
+
+        result = run("import endless", timeout=0.5)
+
+        assert (result.timed_out, result.died) == (True, "it did not stop within 15 s of the interrupt")

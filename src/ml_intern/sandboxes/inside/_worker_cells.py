@@ -117,9 +117,11 @@ class Worker:
                 setattr(sys, name, _stream(number))
 
     def _on_interrupt(self, number: int, frame: types.FrameType | None) -> None:
-        """Interrupt user code once; wait while a module is half imported, or torch would stay broken."""
+        """Interrupt user code once; wait while a module is half imported, or torch would stay broken, and say so."""
         del number
-        if self._interruptible and not _is_importing(frame):
+        if self._interruptible and _is_importing(frame):
+            self._send({"importing": True})
+        elif self._interruptible:
             self._interruptible = False
             raise KeyboardInterrupt
 

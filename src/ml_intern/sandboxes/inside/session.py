@@ -29,6 +29,8 @@ _DRAIN = 32
 _TEXT = 1 << 16
 """Characters of each field of a result."""
 _ARTEFACTS = 10
+_IMPORTS = 15.0
+"""Seconds that modules being imported may put an interrupt off; the first import of torch takes some."""
 _INSIST = 0.05
 """Seconds between two interrupts of code that has not yielded."""
 _HEAD_START = 0.05
@@ -50,6 +52,7 @@ class Cell:
         self.line: bytes | None = lean.dumps({"nonce": self.nonce, "code": request["code"]}).encode() + b"\n"
         self.cause: str | None = None
         self.kill_at = 0.0
+        self.interrupted_at = 0.0
 
 
 def serve(settings: dict[str, Any], requests: int, events: int) -> None:
@@ -146,7 +149,8 @@ class _Session:
     def _interrupt(self, cause: str) -> None:
         if self._cell and self._cell.cause is None:
             self._cell.cause = cause
-            self._cell.kill_at = time.monotonic() + processes.GRACE
+            self._cell.interrupted_at = time.monotonic()
+            self._cell.kill_at = self._cell.interrupted_at + processes.GRACE
             if self._cell.line is not None:
                 self._finish(died=None)
             else:
@@ -155,7 +159,7 @@ class _Session:
     def _insist(self, cell: Cell, now: float) -> None:
         """Signal again, because the worker puts an interrupt off while a module is half imported."""
         if now >= cell.kill_at:
-            self._kill(f"it did not stop within {processes.GRACE:g} s of the interrupt")
+            self._kill(f"it did not stop within {now - cell.interrupted_at:.0f} s of the interrupt")
         else:
             processes.send(self._worker.pid, signal.SIGINT)
 
@@ -278,6 +282,8 @@ class _Session:
         if isinstance(result, dict) and result.get("preloaded") is True:  # if forged, it does no harm
             self._is_preloading = False
             self._host.send(event="warm")
+        if self._cell and isinstance(result, dict) and result.get("importing") is True:  # if forged, for a while only
+            self._cell.kill_at = min(time.monotonic() + processes.GRACE, self._cell.interrupted_at + _IMPORTS)
         if self._cell and isinstance(result, dict) and result.get("nonce") == self._cell.nonce:
             self._drain_streams()
             fields = {name: _text(result.get(name)) for name in ("value", "error", "traceback")}
