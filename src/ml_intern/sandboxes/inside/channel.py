@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable
 
 import lean
 import processes
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _FULL = 4 << 20
@@ -72,5 +71,8 @@ class Channel:
         *lines, rest = self._incoming.split(b"\n")
         self._incoming = rest
         for line in lines:
-            with contextlib.suppress(ValueError):
-                self._obey(lean.loads(line))
+            try:
+                request = lean.loads(line)
+            except ValueError:
+                continue
+            self._obey(request)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator, Sequence
 
 from processes import content, others
+
+TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
 
 _MEMORY_FOLDERS = ("/tmp", "/dev/shm")
 

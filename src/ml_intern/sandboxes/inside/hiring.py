@@ -6,19 +6,18 @@ results of the user's code are judged.
 
 from __future__ import annotations
 
-import contextlib
+import _signal as signal  # `signal` makes enumerations of it, which takes longer than all else here
 import os
 import select
-import signal
 import sys
 import time
-from collections.abc import Callable
 
 import processes
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any
 
 _WORKER = os.path.join(os.path.dirname(__file__), "worker.py")  # noqa: PTH118, PTH120 - pathlib costs milliseconds
@@ -131,11 +130,14 @@ class Hiring:
         """Learn that the nursery is ready; at its end nothing more comes."""
         if self._channel is None:
             return
-        with contextlib.suppress(OSError):
-            if self._channel.recv(16) == b"warm":
-                self.is_warm = True
-                self._tell()
-                return
+        try:
+            is_warm = self._channel.recv(16) == b"warm"
+        except OSError:
+            is_warm = False
+        if is_warm:
+            self.is_warm = True
+            self._tell()
+            return
         if self._pid is not None:
             processes.send(self._pid, signal.SIGKILL)
         self._drop_channel()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
+import _signal as signal  # `signal` makes enumerations of it, which takes longer than all else here
 import fcntl
 import math
 import os
 import select
-import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
 
 import lockdown
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import Any, NoReturn
 
 GRACE = 3.0
@@ -129,8 +128,10 @@ def pipe() -> tuple[int, int]:
     """Make a pipe whose reading end never blocks and holds up to 1 MiB."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
-    with contextlib.suppress(OSError):  # an unprivileged user may have used up the quota of pipe pages
+    try:
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1 << 20)
+    except OSError:  # an unprivileged user may have used up the quota of pipe pages
+        pass
     return reading, writing
 
 
@@ -188,9 +189,10 @@ def _become(
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
         lockdown.set_dumpable(True)  # else /proc/self belongs to root and the next line fails
-        with contextlib.suppress(OSError):
-            # the kernel shall take this process, not process 1
+        try:
             put("/proc/self/oom_score_adj", str(oom))
+        except OSError:  # then the kernel may take process 1 first
+            pass
         lockdown.limit(**limits)
         os.chdir(directory)
         os.execvpe(argv[0], list(argv), dict(environment))
@@ -282,8 +284,7 @@ def kill_these(chosen: Callable[[], list[int]]) -> list[int]:
 
 def _signal_all(number: int) -> None:
     if os.getpid() == 1:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, number)
+        send(-1, number)
         return
     # the same number outside process 1 would reach everybody's processes
     told: set[int] = set()
@@ -304,8 +305,10 @@ def clear(spared: Collection[int] = ()) -> None:
 
 def send(pid: int, number: int) -> None:
     """Signal one process, if it is still there."""
-    with contextlib.suppress(ProcessLookupError):
+    try:
         os.kill(pid, number)
+    except ProcessLookupError:
+        pass
 
 
 def bury() -> dict[int, int]:

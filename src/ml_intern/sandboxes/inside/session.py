@@ -6,10 +6,9 @@ Events (stdout): `ready`, `warm` (torch is imported), `output {id, stream, text,
 
 from __future__ import annotations
 
+import _signal as signal  # `signal` makes enumerations of it, which takes longer than all else here
 import os
-import signal
 import time
-from collections.abc import Callable
 
 import lean
 import processes
@@ -20,6 +19,7 @@ from watchdog import Watchdog
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _RESULT = 1 << 20
@@ -52,7 +52,7 @@ class Cell:
         self.line: bytes | None = lean.dumps({"nonce": self.nonce, "code": request["code"]}).encode() + b"\n"
         self.cause: str | None = None
         self.kill_at = 0.0
-        self.interrupted_at = 0.0
+        self.interrupted_at = self.insist_at = 0.0
 
 
 def serve(settings: dict[str, Any], requests: int, events: int) -> None:
@@ -160,7 +160,8 @@ class _Session:
         """Signal again, because the worker puts an interrupt off while a module is half imported."""
         if now >= cell.kill_at:
             self._kill(f"it did not stop within {now - cell.interrupted_at:.0f} s of the interrupt")
-        else:
+        elif now >= cell.insist_at:  # not at once: each signal interrupts the handler of the one before
+            cell.insist_at = now + _INSIST
             processes.send(self._worker.pid, signal.SIGINT)
 
     def _kill(self, why: str) -> None:
@@ -227,7 +228,7 @@ class _Session:
             return f"the code ended its process with status {status}"
         if status == -signal.SIGKILL and processes.kernel_kills() > self._worker.kernel_kills:
             return "it passed the limit of memory"
-        name = f"signal {-status} ({signal.Signals(-status).name})"
+        name = f"signal {-status} ({_name(-status)})"
         if status == -signal.SIGKILL and (used := self._watchdog.pressing()):
             return f"{name}, most likely out of memory: {used >> 20} MiB were in use just before"
         return name
@@ -325,6 +326,12 @@ class _Session:
         left = len(set(processes.others()) - set(ended)) + processes.threads(self._worker.pid)
         if left > self._settings["processes"] // 2:
             self._kill("it left too many processes or threads behind")
+
+
+def _name(number: int) -> str:
+    from signal import Signals  # noqa: PLC0415 - not for a start
+
+    return Signals(number).name
 
 
 def _text(value: object) -> str | None:

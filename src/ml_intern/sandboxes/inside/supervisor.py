@@ -8,9 +8,8 @@ only). With `plain` (true) it is not process 1, has no walls, and cares for its 
 
 from __future__ import annotations
 
-import contextlib
+import _signal as signal  # `signal` makes enumerations of it, which takes longer than all else here
 import os
-import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120 - as below; -I leaves it out
@@ -30,8 +29,11 @@ def main(mode: str, configuration: str) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if is_plain:
         lockdown.adopt_orphans()
-    with contextlib.suppress(OSError) if is_plain else contextlib.nullcontext():
+    try:
         lockdown.confine()
+    except OSError:
+        if not is_plain:
+            raise
     try:
         os.makedirs(settings["directory"], exist_ok=True)  # noqa: PTH103 - as the rest here, without much import
     except OSError as error:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+import _signal as signal  # `signal` makes enumerations of it, which takes longer than all else here
 import time
-from collections import Counter, deque
-from collections.abc import Collection, Mapping
 
 import consumption
 from processes import TICK, send
 
 TYPE_CHECKING = False  # as in `typing`, whose import would be a tenth of a start
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from typing import Any
 
 _RESERVE = 512 << 20
@@ -39,8 +38,8 @@ class Watchdog:
         self._files: int = settings["files"]
         self._roots: list[str] = settings["writable"]
         self._next_look = self._next_walk = self._next_count = self._next_search = 0.0
-        self._hidden: Counter[int] = Counter()
-        self._used: deque[int] = deque(maxlen=_REMEMBERED)
+        self._hidden: dict[int, int] = {}
+        self._used: list[int] = []
         self._nameless = 0
         self._clean_until = 0.0
         self._left = (0, 0)
@@ -73,14 +72,14 @@ class Watchdog:
 
     def _end_hidden(self, spared: Collection[int]) -> None:
         """End what keeps its open files and its memory from being measured."""
-        self._hidden = Counter({pid: self._hidden[pid] + 1 for pid in consumption.hidden() - set(spared)})
+        self._hidden = {pid: self._hidden.get(pid, 0) + 1 for pid in consumption.hidden() - set(spared)}
         for pid, looks in self._hidden.items():
             if looks >= _PATIENCE:
                 send(pid, signal.SIGKILL)
 
     def _memory_is_full(self, spared: Collection[int]) -> bool:
         used = consumption.at_most(spared) + self._in_nameless_files()
-        self._used.append(used)
+        self._used = [*self._used[1 - _REMEMBERED :], used]
         available, _ = consumption.machine()
         if _is_plundered(self._available_at_start, available, self._memory):
             return True
