@@ -53,6 +53,11 @@ class SessionTests(SandboxTests):
         assert result.traceback is not None
         assert "    return x / 0\n" in result.traceback
 
+    def test_a_working_directory_that_the_code_removes_costs_no_worker(self, run: Run) -> None:
+        run("import os\nos.mkdir('/workspace/gone')\nos.chdir('/workspace/gone')\nos.rmdir('/workspace/gone')")
+
+        assert (run("['shown']").value, run("1 / 0").error) == ("['shown']", "ZeroDivisionError: division by zero")
+
     def test_a_syntax_error_is_shown_where_it_is(self, run: Run) -> None:
         result = run("x = = 1")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib would cost 3 ms at each start
 sys.path[:] = [entry for entry in sys.path if entry != _HERE]  # the user's modules of these names must win
+_START = os.getcwd()  # noqa: PTH109 - the code may remove it
 _GUARD = "/opt/ml-intern/guard"
 _EGRESS = "/opt/ml-intern/egress"
 _PATHS = "_ML_INTERN_PYTHONPATH"
@@ -54,7 +55,7 @@ def library(name: str) -> Any:
 def _apart(act: Callable[[], object]) -> None:
     """Do what imports modules while no file of the user, which may have the name of one, is looked at."""
     kept = sys.path[:]
-    own = {os.getcwd(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)}  # noqa: PTH109
+    own = {_START, *os.environ.get("PYTHONPATH", "").split(os.pathsep)}
     sys.path[:] = [entry for entry in kept if entry not in own]
     try:
         act()
@@ -148,10 +149,9 @@ class Worker:
 
     def _show_sources(self) -> None:
         """Let tracebacks show the lines of all cells so far."""
-        load("errors")  # before a file of the user can take the place of something that it imports
-        for name, code in self._sources.items():
-            library("linecache").cache[name] = (len(code), None, code.splitlines(keepends=True), name)
-        self._sources.clear()
+        errors = load("errors")  # before a file of the user can take the place of something that it imports
+        while self._sources:
+            errors.remember(*self._sources.popitem())
 
     def _evaluate(self, code: str, name: str) -> dict[str, object]:
         """Run `code`; show its last statement where that is an expression with a value, and save open figures."""

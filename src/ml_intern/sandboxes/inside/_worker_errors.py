@@ -5,6 +5,7 @@ Loaded into the process of the user's code under a private name.
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import sysconfig
@@ -16,6 +17,11 @@ _FRAMES = 20
 _NO_INPUT = "EOFError: EOF when reading a line"
 _OWN = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - as in _worker_cells.py
 _LIBRARIES = tuple({*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, _OWN})
+
+
+def remember(name: str, code: str) -> None:
+    """Let tracebacks show the lines of `code`, which was compiled under `name`."""
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
 
 
 def describe(error: BaseException) -> dict[str, object]:

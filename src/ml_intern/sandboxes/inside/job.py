@@ -6,8 +6,8 @@ of standard input without one means that the host is gone, and ends the sandbox.
 
 from __future__ import annotations
 
+import _signal as signal  # `signal` makes enumerations of it, which takes longer than all else here
 import os
-import signal
 import time
 
 import lean
