@@ -68,8 +68,8 @@ def test_the_supervisor_is_process_one_and_gets_the_limits(spec: SandboxSpec) ->
 
     after = command[command.index("image:tag") + 1 :]
     assert flags(command)["--entrypoint"] == ["/opt/venv/bin/python"]
-    assert after[:3] == ("-I", "/opt/ml-intern/inside/supervisor.py", "session")
-    assert json.loads(after[3])["writable"] == ["/workspace"]
+    assert after[:4] == ("-I", "-S", "/opt/ml-intern/inside/supervisor.py", "session")
+    assert json.loads(after[4])["writable"] == ["/workspace"]
 
 
 def test_a_job_has_a_control_folder_and_no_input(spec: SandboxSpec, tmp_path: Path) -> None:
