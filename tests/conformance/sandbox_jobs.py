@@ -139,8 +139,8 @@ class JobTests(SandboxTests):
         self, backend: SandboxBackend, spec: SandboxSpec, job: Callable[..., JobSpec]
     ) -> None:
         code = (
-            "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(600)\n"
-            "except KeyboardInterrupt: print('saved', flush=True)"
+            "import os, time\ntry:\n    os.write(1, b'begun\\n')\n    time.sleep(600)\n"
+            "except KeyboardInterrupt: os.write(1, b'saved\\n')"
         )
         started = backend.start(spec, job(code))
 

@@ -25,6 +25,8 @@ _SOON, _SELDOM = 1.0, 2.0
 """Seconds between two exact counts at most, and between two walks at least when nothing hints at much."""
 _CLEANING = 60.0
 """Seconds that code has to remove files after a limit of disk was passed, as long as it adds none."""
+_UNFINISHED = (1 << 20, 100)
+"""Bytes and files that may still come from calls which processes had begun when they were killed."""
 _ALL = 10
 """How many times the limit of files is counted to know what is there."""
 
@@ -62,7 +64,8 @@ class Watchdog:
     def begin(self) -> None:
         """Let what runs next keep no more than is there now, where a limit of disk was passed a moment ago."""
         if time.monotonic() < self._clean_until:
-            self._left = self._on_disk(_ALL * self._files)
+            size, count = self._on_disk(_ALL * self._files)
+            self._left = size + _UNFINISHED[0], count + _UNFINISHED[1]
 
     def pressing(self) -> int:
         """Give the most bytes of memory in use of late where that was close to a limit; else 0."""
