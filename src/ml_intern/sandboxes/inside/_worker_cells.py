@@ -73,7 +73,6 @@ class Worker:
         os.close(commands)
         os.close(results)
         self._pid = os.getpid()
-        self._home = os.getcwd()  # noqa: PTH109
         self._interruptible = False
         self._cells = 0
         self._sources: dict[str, str] = {}
@@ -167,7 +166,7 @@ class Worker:
             namespace["_"] = value
         result = {"value": None if value is None else _show(value)}
         if "matplotlib.pyplot" in sys.modules:
-            result["artefacts"], remark = load("figures").save_figures(self._home)
+            result["artefacts"], remark = load("figures").save_figures(_START)
             sys.stderr.write(f"[{remark}]\n" if remark else "")
         _flush()
         return result
@@ -223,7 +222,7 @@ def become(commands: int, results: int, reports: int) -> NoReturn:
     sys.stdout, sys.stderr = _stream(1), _stream(2)
     sys.argv = [""]
     worker = Worker(commands, results)
-    sys.path[:0] = [os.getcwd(), *(path for path in paths.split(os.pathsep) if path)]  # noqa: PTH109
+    sys.path[:0] = [_START, *(path for path in paths.split(os.pathsep) if path)]
     if os.path.exists(_EGRESS):  # noqa: PTH110
         load("egress").install()
     if os.path.exists(f"{_GUARD}/arm.py"):  # noqa: PTH110

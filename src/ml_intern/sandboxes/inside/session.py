@@ -280,12 +280,14 @@ class _Session:
             result = lean.loads(line)
         except ValueError:
             return
-        if isinstance(result, dict) and result.get("preloaded") is True:  # if forged, it does no harm
+        if not isinstance(result, dict):
+            return
+        if result.get("preloaded") is True:  # if forged, it does no harm
             self._is_preloading = False
             self._host.send(event="warm")
-        if self._cell and isinstance(result, dict) and result.get("importing") is True:  # if forged, for a while only
+        if self._cell and result.get("importing") is True:  # if forged, for a while only
             self._cell.kill_at = min(time.monotonic() + processes.GRACE, self._cell.interrupted_at + _IMPORTS)
-        if self._cell and isinstance(result, dict) and result.get("nonce") == self._cell.nonce:
+        if self._cell and result.get("nonce") == self._cell.nonce:
             self._drain_streams()
             fields = {name: _text(result.get(name)) for name in ("value", "error", "traceback")}
             self._finish(died=None, artefacts=_texts(result.get("artefacts")), **fields)
