@@ -147,7 +147,7 @@ def _scores(paper: Read) -> dict[str, float]:
     if gold.latex:
         plain = normalised(text)
         scores["latex"] = mean(normalised(fragment) in plain for fragment in gold.latex)
-    pages = max((block.page or 0 for block in blocks), default=0)
+    pages = max((block.page or 0 for block in (*blocks, *content.references)), default=0)
     return scores | ({"pages/s": pages / max(paper.seconds, 1e-9)} if pages else {})
 
 
