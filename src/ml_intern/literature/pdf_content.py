@@ -45,7 +45,7 @@ def read_content(pdf: bytes) -> Content:
     """
     pages, recognised = _pages(pdf)
     texts = [page.text for page in pages]
-    letters = sum(character.isalpha() for text in texts for character in text)
+    letters = sum(sum(map(str.isalpha, text)) for text in texts)
     pictures = sum(map(recognition.is_picture, pages))
     if letters < recognition.FEWEST_LETTERS * len(pages):
         raise UnreadableError(_without_text(pictures, len(pages)))

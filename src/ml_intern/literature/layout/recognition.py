@@ -35,6 +35,7 @@ SPACE = 0.15
 TOUCHING = 3.0
 """Points between two rules that touch on the page and hardly on its picture."""
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
+_GARBLED = re.compile("[\ufffd\ue000-\uf8ff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +65,8 @@ def is_available() -> bool:
 
 def is_picture(page: RawPage) -> bool:
     """Whether a page is an image without text, or its text layer is nothing but signs without a meaning."""
-    letters = sum(character.isalpha() for character in page.text)
-    garbled = sum(character == "\ufffd" or "\ue000" <= character <= "\uf8ff" for character in page.text)
+    letters = sum(map(str.isalpha, page.text))
+    garbled = len(_GARBLED.findall(page.text))
     return (letters < FEWEST_LETTERS and page.image > LEAST_IMAGE) or garbled > MOST_GARBLED * len(page.text)
 
 
