@@ -31,6 +31,8 @@ def test_a_paper_is_found_read_and_asked(
         assert call("read", "2101.00001", "--whole").count("# 1 Introduction") == 1
         assert json.loads(call("read", "2101.00001", "--json"))["content"]["sections"][2]["title"] == "Introduction"
         assert "seven epochs" in call("ask", "how many epochs", "--paper", "2101.00001")
+        assert main(["papers", "ask", "epochs of zebras", "--home", str(tmp_path)]) == 0
+        assert capsys.readouterr().err == "these words stand nowhere there: zebras\n"
         assert json.loads(call("ask", "top-5 reached", "--json").splitlines()[0])["passage"]["anchor"] == "3"
         facts = {fact["facet"]: fact for fact in map(json.loads, call("sweep", "2101.00001", "--json").splitlines())}
         assert "epochs" in facts["epochs and steps"]["quotations"][0]["text"]

@@ -102,6 +102,14 @@ def test_several_wordings_are_fused(index: Index) -> None:
     assert found[0].passage.kind == "table"
 
 
+def test_words_that_stand_nowhere_are_named_and_other_forms_of_one_count(index: Index) -> None:
+    index.add("2102.00002v1", [Passage(anchor="1", path=("1 Windows",), kind="text", text="shifted windows")])
+
+    assert index.absent(["what are the warmups of shifted windows?", "zzz windows"]) == ("zzz",)
+    assert index.absent(["warmups of shifted windows"], papers=["2101.00001v1"]) == ("shifted", "windows")
+    assert index.absent(["", "the of and", 'quote " AND NEAR('], papers=["2102.00002v1"]) == ("quote", "near")
+
+
 @pytest.mark.parametrize("question", ["", "?", "the of and", 'quote " AND NEAR(', "nothing of this stands there xyzzy"])
 def test_a_question_without_telling_words_finds_nothing_and_breaks_nothing(index: Index, question: str) -> None:
     assert index.find([question], papers=["2101.00001v1"]) == () or "nothing" in question

@@ -80,6 +80,8 @@ class Papers:
         if not hits:
             asked = "use others" if references else "papers that were never read are asked only if --paper names them"
             self._terminal.note(f"no passage has any of these words; {asked}")
+        elif absent := self._library.absent(questions, references):
+            self._terminal.note(f"these words stand nowhere there: {', '.join(absent)}")
         for hit in hits:
             if self._as_json:
                 self._terminal.json(asdict(hit))

@@ -106,6 +106,14 @@ class Index:
             best = sorted(scores, key=lambda row: (-scores[row], row))[:limit]
             return tuple(_hit(database, row, scores[row]) for row in best)
 
+    def absent(self, questions: Sequence[str], *, papers: Sequence[str] = ()) -> tuple[str, ...]:
+        """Give the words of questions that stand in no passage of `papers`, empty for all; other forms of one count."""
+        if not self._file.exists():
+            return ()
+        with self._open() as database:
+            words = dict.fromkeys(word for question in questions for word in _telling(question))
+            return tuple(word for word in words if not _matching(database, f'"{word}"', papers, "LIMIT 1"))
+
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""
         with self._lock:
@@ -171,22 +179,26 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (heading, body, tokenize = '
 
 
 def _ranked(database: sqlite3.Connection, question: str, papers: Sequence[str], *, limit: int) -> list[int]:
-    words = _query(question)
+    """Ask for any of the words; the more of them a passage has, and the rarer they are, the higher it ranks."""
+    words = " OR ".join(f'"{word}"' for word in _telling(question))
     if not words:
         return []
+    return _matching(database, words, papers, "ORDER BY bm25(words, ?, 1.0) LIMIT ?", HEADING_WEIGHT, limit)
+
+
+def _matching(database: sqlite3.Connection, words: str, papers: Sequence[str], which: str, *values: float) -> list[int]:
     places = f"AND passages.paper IN ({', '.join('?' * len(papers))})" if papers else ""
     rows = database.execute(
         "SELECT words.rowid FROM words JOIN passages ON passages.rowid = words.rowid"
-        f" WHERE words MATCH ? {places} ORDER BY bm25(words, ?, 1.0) LIMIT ?",
-        (words, *papers, HEADING_WEIGHT, limit),
+        f" WHERE words MATCH ? {places} {which}",
+        (words, *papers, *values),
     )
     return [int(row[0]) for row in rows]
 
 
-def _query(question: str) -> str:
-    """Ask for any of the words; the more of them a passage has, and the rarer they are, the higher it ranks."""
-    words = dict.fromkeys(word for word in re.findall(r"[^\W_]+", searchable(question)) if word not in _STOP)
-    return " OR ".join(f'"{word}"' for word in words)
+def _telling(question: str) -> list[str]:
+    """Give the words of a question that say what it is about, each once."""
+    return [*dict.fromkeys(word for word in re.findall(r"[^\W_]+", searchable(question)) if word not in _STOP)]
 
 
 def searchable(text: str) -> str:

@@ -165,6 +165,14 @@ class Library:
         names = tuple(self._indexed(reference) for reference in references)
         return self._index.find(questions, papers=names, limit=limit)
 
+    def absent(self, questions: Sequence[str], references: Sequence[str] = ()) -> tuple[str, ...]:
+        """Give the words of questions that stand nowhere in papers, or in all that were read before.
+
+        Raises:
+            ToolError: a paper cannot be read.
+        """
+        return self._index.absent(questions, papers=tuple(self._indexed(reference) for reference in references))
+
     def sweep(self, reference: str) -> tuple[Finding, ...]:
         """Find what an implementation must know of a paper.
 

@@ -71,10 +71,13 @@ class ArXivReader(Toolset):
 
         Example: questions=["warm-up steps of the learning rate"], paper="2010.11929".
         """
-        hits = self._open().ask(questions, [paper] if paper.strip() else [], limit=limit)
+        library, where = self._open(), [paper] if paper.strip() else []
+        hits = library.ask(questions, where, limit=limit)
         if not hits:
             return "No passage has any of these words. Use other words, or read_paper."
-        return fenced("\n\n".join(map(_passage, hits)), f"{len(hits)} passages, best first")
+        absent = library.absent(questions, where)
+        nowhere = f"; nowhere there: {', '.join(absent)}" if absent else ""
+        return fenced("\n\n".join(map(_passage, hits)), f"{len(hits)} passages, best first{nowhere}")
 
     @tool(effect="read", recovery="repeat")
     def related_papers(

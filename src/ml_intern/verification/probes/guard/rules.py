@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import math
 
 HISTORY = 100
 ENOUGH = 20
@@ -15,11 +16,15 @@ DEVIATIONS = 8.0
 PATIENCE = 3
 UNDONE = 0.1
 PART = 500
+CHANCE = 1e-4
 LIMIT_AGE = 10
 """A spike is a loss above median + 8 scaled MAD of the last 100 steps, three times in a row, once 20 are known.
 
 After 1,500 steps it takes one in 500 of all steps so far: the longer a training went well, the more of it a stop throws
 away, and Adam comes back from jumps that last for some tens of steps.
+
+It takes more where single losses are above it anyway, as those of small batches that hold a hard row: as many in a row
+as would come by chance in one of ten thousand trainings of that length.
 
 It must also undo a tenth of what the loss has fallen since the start: near zero the noise is many times the median, and
 a fall from 2.3 to 0.0001 that jumps to 0.05 is no divergence. Losses above the threshold do not enter the history.
@@ -37,6 +42,7 @@ class LossHistory:
     def __init__(self):
         self.losses = collections.deque(maxlen=HISTORY)
         self.first = []
+        self.passed = collections.deque(maxlen=HISTORY)  # whether each step before the row of high ones was high
         self.high = self.count = 0
         self.limit, self.age = 0.0, LIMIT_AGE
 
@@ -51,12 +57,21 @@ class LossHistory:
             self.limit, self.age = self.threshold(), 0
             if loss > self.limit:
                 self.high += 1
-                return self.limit if self.high >= max(PATIENCE, self.count // PART) else None
+                return self.limit if self.high >= self.patience() else None
+        self.passed.extend([True] * self.high)
+        self.passed.append(False)
         self.high = 0
         self.losses.append(loss)
         if len(self.first) < ENOUGH:
             self.first.append(loss)
         return None
+
+    def patience(self):
+        """Give how many high losses in a row are a spike."""
+        known = sum(self.passed)
+        often = min((known + 1 + math.sqrt(known)) / (len(self.passed) + 1), 0.9)  # not less, as few are known
+        by_chance = math.log(CHANCE / self.count) / math.log(often)
+        return max(PATIENCE, self.count // PART, math.ceil(by_chance))
 
     def threshold(self):
         """Give what a loss must not pass again and again."""
