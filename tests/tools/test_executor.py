@@ -330,6 +330,24 @@ def test_claims_of_the_wrong_kind_are_refused_with_what_they_must_be(bench: Benc
 
 
 @pytest.mark.sandbox
+def test_a_file_that_is_too_long_is_shown_up_to_a_whole_line_and_says_where_it_goes_on(bench: Bench) -> None:
+    rows = [f"{n} {'x' * (n % 90)}" for n in range(1, 401)]
+    (bench.paths.workspace / "long.txt").write_text("\n".join(rows), "utf-8")
+    (bench.paths.workspace / "wide.txt").write_text("y" * 20_000, "utf-8")
+
+    seen: list[str] = []
+    start = 1
+    while start:
+        note, *shown = bench.call("read_file", path="long.txt", start_line=start, lines=400).text.splitlines()
+        seen += shown
+        start = int(note.rpartition("start_line=")[2].rstrip(")")) if "start_line=" in note else 0
+    wide = bench.call("read_file", path="wide.txt").text
+
+    assert seen == rows
+    assert "12000 characters left out" in wide
+
+
+@pytest.mark.sandbox
 def test_files_outside_the_workspace_are_neither_read_nor_written(bench: Bench, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("hidden labels", "utf-8")

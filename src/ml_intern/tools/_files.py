@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ml_intern.core import confined
@@ -20,6 +22,8 @@ MAX_LOG = 80 << 20
 MAX_WRITE = 1 << 20
 SHOWN = 8000
 """Characters that `read_text` gives at most."""
+_NOTE = 100
+"""Of them for where the lines are in the file."""
 _LISTED = 30
 _SHOWN_PLACES = 8
 _LOGS = ("output.log", "metrics.jsonl")
@@ -95,10 +99,18 @@ def read_text(paths: RunPaths, path: str, *, start_line: int, lines: int) -> str
         raise ToolError(f"{path} is no text; look at it with run_python")
     rows = data.decode("utf-8", "replace").splitlines()
     first = max(start_line, 1)
-    chosen = rows[first - 1 : first - 1 + max(lines, 1)]
+    wanted = rows[first - 1 : first - 1 + max(lines, 1)]
+    chosen = wanted[: _fitting(wanted)]
     last = first + len(chosen) - 1
-    note = "" if len(chosen) == len(rows) else f"(lines {first}-{last} of {len(rows)})\n"
+    more = f"; the next: start_line={last + 1}" if len(chosen) < len(wanted) else ""
+    note = "" if len(chosen) == len(rows) else f"(lines {first}-{last} of {len(rows)}{more})\n"
     return shorten(note + "\n".join(chosen), SHOWN) or "(empty)"
+
+
+def _fitting(rows: Sequence[str]) -> int:
+    """Count the first rows that can be shown whole; the first is shown in any case, shortened if it must be."""
+    ends = itertools.accumulate(len(row) + 1 for row in rows)
+    return max(sum(end <= SHOWN - _NOTE for end in ends), 1)
 
 
 def _place(paths: RunPaths, path: str) -> tuple[Path, str]:

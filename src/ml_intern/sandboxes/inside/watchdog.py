@@ -20,7 +20,9 @@ _PATIENCE = 15
 _REMEMBERED = 5
 """Looks."""
 _COUNTING, _SEARCHING, _WALKING = 10, 50, 20
-"""How many times longer than each costly look the pause after it is."""
+"""How many times longer than a processor worked for each costly look the pause after it is."""
+_WAITING = 2
+"""The same for the time it took, where it waited for a disk or its turn: a busy machine must not make this blind."""
 _SOON, _SELDOM = 1.0, 2.0
 """Seconds between two exact counts at most, and between two walks at least when nothing hints at much."""
 _CLEANING = 60.0
@@ -86,8 +88,8 @@ class Watchdog:
         available, _ = consumption.machine()
         if _is_plundered(self._available_at_start, available, self._memory):
             return True
-        began = time.monotonic()
-        if used <= self._memory or began < self._next_count:
+        began = _clocks()
+        if used <= self._memory or began[0] < self._next_count:
             return False
         used = self._used[-1] = consumption.exactly(spared, self._nameless)
         self._next_count = min(_after(began, _COUNTING), time.monotonic() + _SOON)
@@ -95,8 +97,8 @@ class Watchdog:
 
     def _in_nameless_files(self) -> int:
         """Give the bytes of memory in files without a name; searched for as often as that is cheap."""
-        began = time.monotonic()
-        if began >= self._next_search:
+        began = _clocks()
+        if began[0] >= self._next_search:
             self._nameless = consumption.Nameless(self._roots).memory
             self._next_search = _after(began, _SEARCHING)
         return self._nameless
@@ -112,8 +114,8 @@ class Watchdog:
         return time.monotonic() >= self._next_walk or lost_size > self._disk // 8 or lost_count > self._files // 8
 
     def _disk_is_full(self) -> bool:
-        began = time.monotonic()
-        is_cleaning = began < self._clean_until
+        began = _clocks()
+        is_cleaning = began[0] < self._clean_until
         disk = max(self._disk, self._left[0]) if is_cleaning else self._disk
         files = max(self._files, self._left[1]) if is_cleaning else self._files
         self._free = consumption.free(self._roots)  # before the walk: what is written meanwhile must count as lost
@@ -135,10 +137,15 @@ class Watchdog:
         return size, count
 
 
-def _after(began: float, times: int) -> float:
+def _clocks() -> tuple[float, float]:
+    """Give the time, and what this thread had of a processor (seconds)."""
+    return time.monotonic(), time.thread_time()
+
+
+def _after(began: tuple[float, float], times: int) -> float:
     """Give when a look that began at `began` and ended now may be repeated (monotonic seconds)."""
-    now = time.monotonic()
-    return now + times * (now - began)
+    now, worked = _clocks()
+    return now + max(times * (worked - began[1]), _WAITING * (now - began[0]))
 
 
 def _is_plundered(before: int, now: int, limit: int) -> bool:
