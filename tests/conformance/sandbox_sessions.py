@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -151,6 +152,25 @@ class SessionTests(SandboxTests):
         small.close()
 
         assert result.died == "it passed the limit of disk"
+
+    def test_a_limit_that_was_passed_does_not_end_the_session_that_rests_after_it(
+        self, backend: SandboxBackend, spec: SandboxSpec
+    ) -> None:
+        # makes files as long as it lives, so that there are more when it ends than when they were counted
+        small = backend.open(replace(spec, limits=Limits(memory=SMALL, files=2_000)))
+        run = runner(small)
+        code = (
+            "import os\nos.mkdir('/workspace/many')\n"
+            "for n in range(400_000): os.close(os.open(f'/workspace/many/{n}', os.O_CREAT | os.O_WRONLY))"
+        )
+
+        died = run(code).died
+        time.sleep(5)  # for two looks at the files
+        after = run("import shutil\nshutil.rmtree('/workspace/many')\n6 * 7")
+        small.close()
+
+        assert died == "it passed the limit of disk"
+        assert (after.value, after.output) == ("42", "")
 
     def test_processes_are_limited(self, backend: SandboxBackend, spec: SandboxSpec) -> None:
         small = backend.open(replace(spec, limits=Limits(memory=SMALL, processes=40)))

@@ -103,7 +103,7 @@ class _Session:
 
     def _begin(self, request: dict[str, Any]) -> None:
         self._drain_streams()
-        self._watchdog.begin()
+        self._watchdog.count_left()
         number = request["id"]
 
         def emit(stream: str, text: str, is_shown: bool) -> None:
@@ -209,6 +209,7 @@ class _Session:
     def _replace(self, status: int) -> None:
         """Bury the worker, tell what it died of, and start a fresh one."""
         processes.clear(self._hiring.spared)
+        self._watchdog.count_left()
         self._drain_streams()
         self._hear_result()  # it may have finished its cell before it died
         # it may have died of itself just before it was killed

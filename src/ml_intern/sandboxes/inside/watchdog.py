@@ -20,15 +20,11 @@ _PATIENCE = 15
 _REMEMBERED = 5
 """Looks."""
 _COUNTING, _SEARCHING, _WALKING = 10, 50, 20
-"""How many times longer than a processor worked for each costly look the pause after it is."""
-_WAITING = 2
-"""The same for the time it took, where it waited for a disk or its turn: a busy machine must not make this blind."""
+"""How many times longer than each costly look the pause after it is."""
 _SOON, _SELDOM = 1.0, 2.0
 """Seconds between two exact counts at most, and between two walks at least when nothing hints at much."""
 _CLEANING = 60.0
 """Seconds that code has to remove files after a limit of disk was passed, as long as it adds none."""
-_UNFINISHED = (1 << 20, 100)
-"""Bytes and files that may still come from calls which processes had begun when they were killed."""
 _ALL = 10
 """How many times the limit of files is counted to know what is there."""
 
@@ -63,11 +59,13 @@ class Watchdog:
             return "disk"
         return None
 
-    def begin(self) -> None:
-        """Let what runs next keep no more than is there now, where a limit of disk was passed a moment ago."""
+    def count_left(self) -> None:
+        """Let what runs next keep no more than is there now, where a limit of disk was passed a moment ago.
+
+        To be called when all are dead, as they went on while they were counted, and before each execution.
+        """
         if time.monotonic() < self._clean_until:
-            size, count = self._on_disk(_ALL * self._files)
-            self._left = size + _UNFINISHED[0], count + _UNFINISHED[1]
+            self._left = self._on_disk(_ALL * self._files)
 
     def pressing(self) -> int:
         """Give the most bytes of memory in use of late where that was close to a limit; else 0."""
@@ -88,8 +86,8 @@ class Watchdog:
         available, _ = consumption.machine()
         if _is_plundered(self._available_at_start, available, self._memory):
             return True
-        began = _clocks()
-        if used <= self._memory or began[0] < self._next_count:
+        began = time.monotonic()
+        if used <= self._memory or began < self._next_count:
             return False
         used = self._used[-1] = consumption.exactly(spared, self._nameless)
         self._next_count = min(_after(began, _COUNTING), time.monotonic() + _SOON)
@@ -97,8 +95,8 @@ class Watchdog:
 
     def _in_nameless_files(self) -> int:
         """Give the bytes of memory in files without a name; searched for as often as that is cheap."""
-        began = _clocks()
-        if began[0] >= self._next_search:
+        began = time.monotonic()
+        if began >= self._next_search:
             self._nameless = consumption.Nameless(self._roots).memory
             self._next_search = _after(began, _SEARCHING)
         return self._nameless
@@ -114,8 +112,8 @@ class Watchdog:
         return time.monotonic() >= self._next_walk or lost_size > self._disk // 8 or lost_count > self._files // 8
 
     def _disk_is_full(self) -> bool:
-        began = _clocks()
-        is_cleaning = began[0] < self._clean_until
+        began = time.monotonic()
+        is_cleaning = began < self._clean_until
         disk = max(self._disk, self._left[0]) if is_cleaning else self._disk
         files = max(self._files, self._left[1]) if is_cleaning else self._files
         self._free = consumption.free(self._roots)  # before the walk: what is written meanwhile must count as lost
@@ -137,15 +135,10 @@ class Watchdog:
         return size, count
 
 
-def _clocks() -> tuple[float, float]:
-    """Give the time, and what this thread had of a processor (seconds)."""
-    return time.monotonic(), time.thread_time()
-
-
-def _after(began: tuple[float, float], times: int) -> float:
+def _after(began: float, times: int) -> float:
     """Give when a look that began at `began` and ended now may be repeated (monotonic seconds)."""
-    now, worked = _clocks()
-    return now + max(times * (worked - began[1]), _WAITING * (now - began[0]))
+    now = time.monotonic()
+    return now + times * (now - began)
 
 
 def _is_plundered(before: int, now: int, limit: int) -> bool:
