@@ -68,10 +68,11 @@ class LossHistory:
 
     def patience(self):
         """Give how many high losses in a row are a spike."""
-        known = sum(self.passed)
+        known, least = sum(self.passed), max(PATIENCE, self.count // PART)
+        if not known:
+            return least
         often = min((known + 1 + math.sqrt(known)) / (len(self.passed) + 1), 0.9)  # not less, as few are known
-        by_chance = math.log(CHANCE / self.count) / math.log(often)
-        return max(PATIENCE, self.count // PART, math.ceil(by_chance))
+        return max(least, math.ceil(math.log(CHANCE / self.count) / math.log(often)))
 
     def threshold(self):
         """Give what a loss must not pass again and again."""
