@@ -26,7 +26,7 @@ LONGEST = 100
 
 def main() -> None:
     """Draw, judge and print."""
-    rules = _loaded(RULES)
+    rules = load_rules()
 
     class Three(rules.LossHistory):  # type: ignore[name-defined,misc]
         """The same threshold with the patience that does not look at single high losses."""
@@ -35,23 +35,24 @@ def main() -> None:
             return int(max(rules.PATIENCE, self.count // rules.PART))
 
     drawn = [
-        _losses(seed, share, rows)
+        losses(seed, share, rows)
         for share in (0.005, 0.02, 0.05, 0.1, 0.2)
         for rows in (1, 4, 8, 32)
         for seed in range(SEEDS)
     ]
     for name, kind in (("three in a row", Three), ("more than chance", rules.LossHistory)):
         stopped, waits = 0, list[int]()
-        for losses in drawn:
+        for training in drawn:
             history = kind()
-            if any(history.spike(loss) is not None for loss in losses):
+            if any(history.spike(loss) is not None for loss in training):
                 stopped += 1
             else:
                 waits.append(next((n for n in range(1, LONGEST) if history.spike(2.3) is not None), LONGEST))
         print(f"{name:<18} stops {stopped} of {len(drawn)}; a jump after {statistics.median(waits):.0f} steps (median)")
 
 
-def _losses(seed: int, share: float, rows: int, steps: int = 1500) -> Sequence[float]:
+def losses(seed: int, share: float, rows: int, steps: int = 1500) -> Sequence[float]:
+    """Draw the losses of a healthy training in batches of `rows`, of which a `share` is answered wrongly."""
     noise = random.Random(seed)
 
     def of_a_row() -> float:
@@ -60,8 +61,9 @@ def _losses(seed: int, share: float, rows: int, steps: int = 1500) -> Sequence[f
     return [2.3 * math.exp(-n / 20) + sum(of_a_row() for _ in range(rows)) / rows for n in range(steps)]
 
 
-def _loaded(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("rules", file)
+def load_rules() -> ModuleType:
+    """Load the rules of the watch that runs in the sandbox; they need no torch."""
+    spec = importlib.util.spec_from_file_location("rules", RULES)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

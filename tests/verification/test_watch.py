@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import math
 import random
@@ -11,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from spikes import load_rules, losses
 
-from ml_intern import verification
 from ml_intern.core.live import Metric
 from ml_intern.verification.sealed import Seal, key_of
 from ml_intern.verification.watch import MAX_LINE, MAX_POINTS, Point, WatchLine, metric, read, summarize
@@ -110,13 +109,7 @@ def test_a_second_optimizer_has_metrics_of_its_own() -> None:
 @pytest.fixture(scope="module")
 def inside() -> ModuleType:
     """The rules of the watch that runs in the sandbox; they need no torch."""
-    file = Path(verification.__file__).parent / "probes" / "guard" / "rules.py"
-    spec = importlib.util.spec_from_file_location("inside_rules", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_rules()
 
 
 def falling(seed: int, steps: int = 400) -> list[float]:
@@ -166,17 +159,7 @@ def test_noise_near_zero_is_no_spike_and_a_jump_back_to_the_start_is_one(inside:
     losses = [2.3 * math.exp(-n / 20) for n in range(200)] + [1e-4 * math.exp(noise.gauss(0, 3)) for _ in range(500)]
 
     assert [loss for loss in losses if history.spike(loss)] == []
-    assert any(history.spike(1.5) for _ in range(10))
-
-
-def of_small_batches(seed: int, steps: int = 1500) -> list[float]:
-    """Losses of batches of 4 rows of which one in 20 is answered wrongly, after a fall from 2.3."""
-    noise = random.Random(seed)
-
-    def of_a_row() -> float:
-        return noise.expovariate(0.5) if noise.random() < 0.05 else 0.02 * math.exp(noise.gauss(0, 1))
-
-    return [2.3 * math.exp(-n / 20) + sum(of_a_row() for _ in range(4)) / 4 for n in range(steps)]
+    assert [history.spike(1.5) is not None for _ in range(3)] == [False, False, True]
 
 
 def test_batches_that_hold_a_hard_row_now_and_then_are_no_spike_and_a_jump_that_lasts_is_one(
@@ -185,7 +168,7 @@ def test_batches_that_hold_a_hard_row_now_and_then_are_no_spike_and_a_jump_that_
     stopped = 0
     for seed in range(50):
         history = inside.LossHistory()
-        stopped += any(history.spike(loss) for loss in of_small_batches(seed))
+        stopped += any(history.spike(loss) for loss in losses(seed, share=0.05, rows=4))
         assert any(history.spike(2.3) for _ in range(20)), seed
 
     assert stopped <= 1  # 47 of them after three high losses in a row

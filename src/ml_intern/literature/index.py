@@ -111,7 +111,7 @@ class Index:
         if not self._file.exists():
             return ()
         with self._open() as database:
-            words = dict.fromkeys(word for question in questions for word in _telling(question))
+            words = _telling("; ".join(questions))
             return tuple(word for word in words if not _matching(database, f'"{word}"', papers, "LIMIT 1"))
 
     def close(self) -> None:
@@ -198,7 +198,7 @@ def _matching(database: sqlite3.Connection, words: str, papers: Sequence[str], w
 
 def _telling(question: str) -> list[str]:
     """Give the words of a question that say what it is about, each once."""
-    return [*dict.fromkeys(word for word in re.findall(r"[^\W_]+", searchable(question)) if word not in _STOP)]
+    return list(dict.fromkeys(word for word in re.findall(r"[^\W_]+", searchable(question)) if word not in _STOP))
 
 
 def searchable(text: str) -> str:

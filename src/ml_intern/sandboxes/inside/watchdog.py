@@ -120,7 +120,6 @@ class Watchdog:
         size, count = self._on_disk(files + 1)
         is_full = size > disk or count > files or _is_plundered(self._free_at_start[0], self._free[0], self._disk)
         if is_full:
-            self._left = self._on_disk(_ALL * files)
             self._clean_until = time.monotonic() + _CLEANING
         self._next_walk = max(_after(began, _WALKING), time.monotonic() + _SELDOM)
         return is_full
