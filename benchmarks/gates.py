@@ -15,8 +15,8 @@ from ml_intern.config import Settings
 from ml_intern.core.protocols import RunPaths, ToolContext
 from ml_intern.sandboxes.choose import choose
 from ml_intern.tools._verified import list_verified, note_verified
-from ml_intern.verification.cheap import check_cheaply, claimed
-from ml_intern.verification.forward import ForwardRequest, InputSpec, check_forward
+from ml_intern.verification.cheap import check_before_training, claimed
+from ml_intern.verification.forward import ForwardRequest, InputSpec
 from ml_intern.verification.smoke import run_smoke
 from ml_intern.verification.source import source_digest
 from ml_intern.verification.training import Order
@@ -79,18 +79,16 @@ def main() -> None:
             output_shape=(10,),
         )
         files, directory = {"network.py": NETWORK}, paths.call("check")
-        forward = check_forward(backend, run="benchmark", directory=directory, files=files, request=request)
-        cheap = check_cheaply(
+        forward, cheap = check_before_training(
             backend,
             run="benchmark",
             directory=directory,
             files=files,
             request=request,
             contract=claimed(request, {"task": "classification", "norm": "pre", "depth": 6}),
-            waived={},
         )
-        if forward.fact is None or cheap.fact is None:
-            raise SystemExit(f"{forward.text}\n{cheap.text}")
+        if forward.fact is None or cheap is None or cheap.fact is None:
+            raise SystemExit(f"{forward.text}\n{cheap.text if cheap else ''}")
         print(f"checks: {len(cheap.fact.passed)} passed, {cheap.fact.failed} failed, {cheap.fact.seconds:.1f} s")
         context = ToolContext(run="benchmark", call_id="check", paths=paths)
         note_verified(context, files, forward.fact)

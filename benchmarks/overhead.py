@@ -1,10 +1,11 @@
 """What all checks cost: a run through the real tools against the same training bare, in the same sandbox.
 
-    python benchmarks/overhead.py [--epochs N] [--repeats K]
+    python benchmarks/overhead.py [--epochs SHORT LONG] [--repeats K]
 
-Needs a sandbox (`ml-intern sandbox build`). Prints wall-clock seconds of each part, the median of K repeats: the bare
-script without guard and watch, the script as `train` runs it, and each call around it. The price of watching is the
-difference of the first two; the fixed price is the sum of what does not grow with the training.
+Needs a sandbox (`ml-intern sandbox build`). Prints wall-clock seconds of each call, then what the run of all calls took
+beyond the bare script, without guard and watch: a share of the training, which is how much more the long one took than
+the short one, and a fixed cost, which is the rest. Each is the median of K repeats. Nothing waits for a language model
+here; what gets ready while one thinks takes less of a real run's time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import statistics
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_intern import InternAgent
@@ -34,25 +35,50 @@ from ml_intern.tools import HubDeployer, HuggingFaceDatasets, PyTorchExecutor
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=200)
+    parser.add_argument("--epochs", type=int, nargs=2, default=(50, 1500))
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     settings = Settings.load(os.environ)
     measured: dict[str, list[float]] = {}
     for repeat in range(arguments.repeats):
-        with tempfile.TemporaryDirectory(prefix="ml-intern-overhead-") as folder:
-            backend = choose(settings.sandbox, settings)
-            for name, seconds in once(Path(folder), backend, arguments.epochs, repeat).items():
-                measured.setdefault(name, []).append(seconds)
-    medians = {name: statistics.median(values) for name, values in measured.items()}
-    for name, seconds in medians.items():
-        print(f"{name:<40} {seconds:8.2f} s")
-    bare, watched = medians["bare training"], medians["watched training"]
-    print(f"{'watching, share of the training':<40} {100 * (watched - bare) / bare:8.1f} %")
+        runs: list[Measured] = []
+        for epochs in arguments.epochs:
+            with tempfile.TemporaryDirectory(prefix="ml-intern-overhead-") as folder:
+                runs.append(once(Path(folder), choose(settings.sandbox, settings), epochs, repeat))
+        for name, seconds in summed(*runs).items():
+            measured.setdefault(name, []).append(seconds)
+    for name, values in measured.items():
+        print(f"{name:<40} {statistics.median(values):8.2f}   ({', '.join(f'{value:.2f}' for value in values)})")
 
 
-def once(folder: Path, backend: SandboxBackend, epochs: int, seed: int) -> Mapping[str, float]:
-    """Carry out one run, then its training again without anything around it; seconds by part."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Seconds of the bare training, of the training within the call `train`, and of each call by its name."""
+
+    bare: float
+    watched: float
+    calls: Mapping[str, float]
+
+
+def summed(short: Measured, long: Measured) -> Mapping[str, float]:
+    """Say what the long run took, and how what was added to both trainings divides into a share and a fixed cost."""
+    total, total_of_short = sum(long.calls.values()), sum(short.calls.values())
+    share = (total - total_of_short) / (long.bare - short.bare) - 1
+    fixed = total - long.bare * (1 + share)
+    return {
+        "bare training, s": long.bare,
+        "watched training, s": long.watched,
+        "call train, besides the training, s": long.calls["train"] - long.watched,
+        **{f"call {name}, s": seconds for name, seconds in long.calls.items() if name != "train"},
+        "all calls, s": total,
+        "share of the training, %": 100 * share,
+        "fixed cost, s": fixed,
+        "of a training of two minutes, %": 100 * (share + fixed / 120),
+    }
+
+
+def once(folder: Path, backend: SandboxBackend, epochs: int, seed: int) -> Measured:
+    """Carry out one run, then its training again without anything around it."""
     script = read_script(CORPUS / "fabricated-percentage.honest.py")
     parameters = {"epochs": epochs, "seed": seed}
     changed = {"train": {"script": "train.py", "network": "network.py", "hyperparameters": parameters}}
@@ -66,14 +92,11 @@ def once(folder: Path, backend: SandboxBackend, epochs: int, seed: int) -> Mappi
     result = agent.run_task(f"Train a network on {data}, evaluate it and publish it.")
     assert result.outcome == "done", result.text
     trained = next(fact for fact in result.facts if isinstance(fact, Trained))
-    calls = seconds_of_calls(result.directory)
-    around = {f"call {name}": seconds for name, seconds in calls.items() if name != "train"}
-    return {
-        "bare training": bare(result.directory, trained.call_id, folder / "bare", backend),
-        "watched training": trained.seconds,
-        "call train, besides the training": calls["train"] - trained.seconds,
-        **around,
-    }
+    return Measured(
+        bare=bare(result.directory, trained.call_id, folder / "bare", backend),
+        watched=trained.seconds,
+        calls=seconds_of_calls(result.directory),
+    )
 
 
 def seconds_of_calls(directory: Path) -> Mapping[str, float]:

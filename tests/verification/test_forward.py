@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from ml_intern.core.sandbox import (
     SandboxBackend,
     SandboxSpec,
 )
-from ml_intern.verification.forward import ForwardReport, check_forward
+from ml_intern.verification.cheap import check_before_training
+from ml_intern.verification.forward import ForwardReport, ForwardRequest
 from ml_intern.verification.source import source_digest
 from verification.networks import BROKEN, MLP, RIGHT, TOKENS, VECTOR, Case
 
 PLAIN = RIGHT["a plain network with arguments"]
-EMPTY: dict[str, object] = {"passed": ["loads"], "failures": [], "notes": [], "parameters": 131, "traceback": ""}
+FOUND: dict[str, object] = {"passed": ["loads"], "failures": [], "notes": [], "parameters": 131, "traceback": ""}
+EMPTY: dict[str, object] = {"forward": FOUND}
 
 
 class Ended:
@@ -80,7 +82,14 @@ class Answers:
 
 
 def ask(backend: SandboxBackend, directory: Path, case: Case = PLAIN) -> ForwardReport:
-    return check_forward(backend, run="r", directory=directory, files=case.files, request=case.request)
+    return forward_pass(backend, directory, case.files, case.request)
+
+
+def forward_pass(
+    backend: SandboxBackend, directory: Path, files: Mapping[str, bytes], request: ForwardRequest
+) -> ForwardReport:
+    """Run the forward pass alone."""
+    return check_before_training(backend, run="r", directory=directory, files=files, request=request, contract=None)[0]
 
 
 def test_a_report_with_the_nonce_of_the_request_proves_the_network(tmp_path: Path) -> None:
@@ -132,7 +141,11 @@ def test_a_line_without_the_nonce_proves_nothing(tmp_path: Path, line: object) -
 def test_forged_lines_do_not_hide_the_true_report(tmp_path: Path) -> None:
     failure = {"check": "loads", "text": "no"}
     backend = Answers(
-        lambda request: [{**EMPTY, "nonce": "x"}, "{", {**EMPTY, "failures": [failure], "nonce": request["nonce"]}]
+        lambda request: [
+            {**EMPTY, "nonce": "x"},
+            "{",
+            {"forward": {**FOUND, "failures": [failure]}, "nonce": request["nonce"]},
+        ]
     )
 
     report = ask(backend, tmp_path)
@@ -143,7 +156,7 @@ def test_forged_lines_do_not_hide_the_true_report(tmp_path: Path) -> None:
 
 def test_a_message_with_half_a_character_can_still_be_written_to_a_journal(tmp_path: Path) -> None:
     failure = {"check": "loads", "text": "half \ud83d"}
-    backend = Answers(lambda request: [{**EMPTY, "failures": [failure], "nonce": request["nonce"]}])
+    backend = Answers(lambda request: [{"forward": {**FOUND, "failures": [failure]}, "nonce": request["nonce"]}])
 
     assert b"- loads: half ?" in ask(backend, tmp_path).text.encode("utf-8")
 
@@ -152,6 +165,7 @@ def test_a_message_with_half_a_character_can_still_be_written_to_a_journal(tmp_p
     ("backend", "says"),
     [
         (Answers(exit_code=None, reason="timeout"), "not through after 120 s"),
+        (Answers(lambda request: [{"forward": None, "nonce": request["nonce"]}]), "not through after 120 s"),
         (Answers(exit_code=None, reason="memory"), "ran out of memory. Check a smaller configuration"),
         (Answers(exit_code=None, reason="signal 11"), "signal 11 ended the process"),
         (Answers(exit_code=None, reason="stopped"), "was stopped"),
@@ -180,7 +194,9 @@ def test_what_the_process_printed_last_is_shown_and_kept_whole(tmp_path: Path) -
 def test_many_long_failures_fit_into_what_a_model_should_read(tmp_path: Path) -> None:
     failures = [{"check": f"check {n}", "text": "x" * 2000} for n in range(12)]
     backend = Answers(
-        lambda request: [{**EMPTY, "failures": failures, "traceback": "t" * 5000, "nonce": request["nonce"]}]
+        lambda request: [
+            {"forward": {**FOUND, "failures": failures, "traceback": "t" * 5000}, "nonce": request["nonce"]}
+        ]
     )
 
     report = ask(backend, tmp_path)
@@ -201,7 +217,7 @@ def test_the_sandbox_sees_the_source_and_the_probes_and_nothing_else(tmp_path: P
     assert (source.target, source.writable) == ("/source", False)
     assert {str(f.relative_to(source.source)): f.read_bytes() for f in source.source.iterdir()} == PLAIN.files
     assert probes == Mount(source=probes.source, target="/opt/ml-intern/probes")
-    assert job.argv == ("python", "-I", "/opt/ml-intern/probes/forward.py")
+    assert job.argv == ("python", "-I", "/opt/ml-intern/probes/gate.py")
     assert not job.directory.is_relative_to(source.source)
 
 
@@ -242,9 +258,9 @@ def test_a_file_that_cannot_be_imported_by_name_is_refused(tmp_path: Path) -> No
     files = {"my-network.py": b""}
 
     with pytest.raises(ToolError, match="letters, digits and _"):
-        check_forward(Answers(), run="r", directory=tmp_path, files=files, request=request)
+        forward_pass(Answers(), tmp_path, files, request)
     with pytest.raises(ToolError, match="not among the files"):
-        check_forward(Answers(), run="r", directory=tmp_path, files={}, request=request)
+        forward_pass(Answers(), tmp_path, {}, request)
 
 
 @pytest.mark.sandbox
@@ -271,7 +287,7 @@ def test_a_broken_network_is_refused_with_the_fault_named(backend: SandboxBacken
 
 FORGER = """
 import json, os
-line = json.dumps({"nonce": os.environ.get("NONCE", ""), "passed": ["all"], "failures": [], "notes": [],
+line = json.dumps({"nonce": os.environ.get("NONCE", ""), "forward": {"passed": ["all"], "failures": [], "notes": [],
                    "parameters": 9, "traceback": ""}) + "\\n"
 print(line)
 for descriptor in range(3, 1024):

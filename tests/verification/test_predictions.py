@@ -7,7 +7,8 @@ import pytest
 
 from ml_intern.core.facts import TaskKind
 from ml_intern.core.sandbox import SandboxBackend
-from ml_intern.verification.forward import ForwardReport, Sample, check_forward
+from ml_intern.verification.cheap import check_before_training
+from ml_intern.verification.forward import ForwardReport, Sample
 from verification.networks import IMAGE, Case
 
 NETWORK = """
@@ -56,7 +57,10 @@ def data(sandbox_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def ask(backend: SandboxBackend, directory: Path, sample: Sample, answer: str) -> ForwardReport:
     case = Case(body=NETWORK + answer + "\n", inputs=IMAGE, tail="")
-    return check_forward(backend, run="r", directory=directory, files=case.files, request=case.request, sample=sample)
+    report, _ = check_before_training(
+        backend, run="r", directory=directory, files=case.files, request=case.request, contract=None, sample=sample
+    )
+    return report
 
 
 @pytest.mark.sandbox

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Event
 
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import DatasetPrepared
@@ -13,12 +11,10 @@ from ml_intern.core.folds import facts, waivers
 from ml_intern.core.gated import Waived
 from ml_intern.core.messages import Observation
 from ml_intern.core.protocols import ToolContext
-from ml_intern.core.sandbox import has_walls
 from ml_intern.tools._unit_tests import with_known_tests
 from ml_intern.tools._verified import note_verified
-from ml_intern.verification.cheap import CheapReport, check_cheaply, claimed
-from ml_intern.verification.contract import NetworkContract
-from ml_intern.verification.forward import ForwardReport, ForwardRequest, Sample, check_forward, refuse_nonsense
+from ml_intern.verification.cheap import check_before_training, claimed
+from ml_intern.verification.forward import ForwardRequest, Sample
 from ml_intern.verification.registry import entries
 from ml_intern.verification.smoke import SMOKE
 from ml_intern.verification.source import source_files
@@ -32,8 +28,17 @@ def checked_network(context: ToolContext, request: ForwardRequest, claims: Mappi
     """
     contract = claimed(request, claims)
     files = source_files(context.paths.workspace, request.file)
-    refuse_nonsense(files, request)
-    report, cheap = _checks(context, files, request, contract)
+    report, cheap = check_before_training(
+        context.sandboxes(),
+        run=context.run,
+        directory=context.paths.call(context.call_id),
+        files=files,
+        request=request,
+        contract=contract,
+        sample=_sample(context),
+        waived=waivers(context.records),
+        cancelled=context.cancelled,
+    )
     if report.fact is None or cheap is None:
         return Observation(text=report.text, ok=False)
     found = (cheap.fact,) if cheap.fact else ()
@@ -45,51 +50,6 @@ def checked_network(context: ToolContext, request: ForwardRequest, claims: Mappi
         return replace(tested, facts=found)
     note_verified(context, files, report.fact)
     return tested
-
-
-def _checks(
-    context: ToolContext, files: Mapping[str, bytes], request: ForwardRequest, contract: NetworkContract
-) -> tuple[ForwardReport, CheapReport | None]:
-    """Run both, each in a sandbox of its own; the second counts only where the forward pass is right.
-
-    At the same time, where there are walls between them: most of either is the import of torch, so that a network which
-    fails has lost nothing by it.
-    """
-    is_settled = Event()
-
-    def forward() -> ForwardReport:
-        return check_forward(
-            context.sandboxes(),
-            run=context.run,
-            directory=context.paths.call(context.call_id),
-            files=files,
-            request=request,
-            sample=_sample(context),
-            cancelled=context.cancelled,
-        )
-
-    def cheaply() -> CheapReport:
-        return check_cheaply(
-            context.sandboxes(),
-            run=context.run,
-            directory=context.paths.call(context.call_id),
-            files=files,
-            request=request,
-            contract=contract,
-            waived=waivers(context.records),
-            cancelled=lambda: is_settled.is_set() or context.cancelled(),
-        )
-
-    if not has_walls(context.sandboxes()):
-        report = forward()
-        return report, cheaply() if report.fact else None
-    with ThreadPoolExecutor(1) as beside:
-        checks = beside.submit(cheaply)
-        try:
-            report = forward()
-            return report, checks.result() if report.fact else None
-        finally:
-            is_settled.set()
 
 
 def waived(check: str, reason: str) -> Observation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from ml_intern.core.errors import ToolError
 from ml_intern.core.sandbox import JobEvent, JobResult, JobSpec, Mount, SandboxBackend, SandboxSpec
 from ml_intern.verification.registry import PROBES
+from ml_intern.verification.source import source_digest
 
 INSIDE = "/opt/ml-intern/probes"
 SOURCE = "/source"
@@ -18,17 +21,38 @@ SOURCE = "/source"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What one probe is asked. `text` is a JSON object; `place` a folder of its own, which the sandbox does not see.
+    """What one probe is asked about a source. `directory` is a folder that the sandbox does not see.
 
-    Asked again after a crash, the same question at the same place attaches to its job.
+    Asked again after a crash, the same question in the same directory attaches to its job; another source or question
+    never meets its result.
     """
 
     program: str
-    text: str
-    place: Path
+    asked: Mapping[str, object]
+    directory: Path
     files: Mapping[str, bytes]
     timeout: float
     mounts: tuple[Mount, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The question as JSON, the same text for the same one.
+
+        Raises:
+            ToolError: the constructor's arguments, which are the agent's, are not JSON.
+        """
+        try:
+            return json.dumps(self.asked, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ToolError(
+                f"the constructor's arguments must be JSON, as config.json will hold them: {error}"
+            ) from error
+
+    @property
+    def place(self) -> Path:
+        """The folder of its own that it has."""
+        digest = hashlib.sha256(f"{source_digest(self.files)} {self.text}".encode()).hexdigest()
+        return self.directory / f"{self.program.removesuffix('.py')}-{digest[:16]}"
 
 
 def ask(
@@ -37,6 +61,7 @@ def ask(
     """Put `question` to its probe in a sandbox of its own; gives how that ended, and what the probe told, in order.
 
     Raises:
+        ToolError: the question makes no sense; nothing was started.
         SandboxError: the sandbox cannot start.
     """
     place = question.place

@@ -1,19 +1,39 @@
-"""The checks that need no training, run as a gate: what a network claims, what they found, what a person waived."""
+"""The gate before a training: the forward pass, the checks of what a network claims, and what a person waived."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import get_args
 
 from ml_intern.core.errors import ToolError
 from ml_intern.core.gated import NetworkChecked
 from ml_intern.core.neutral import one_line
-from ml_intern.core.sandbox import SandboxBackend
-from ml_intern.verification.checking import CheckReport, CheckRequest, CheckResult, check_candidate
+from ml_intern.core.sandbox import Mount, SandboxBackend
+from ml_intern.verification.asking import Question, ask
+from ml_intern.verification.checking import (
+    CheckReport,
+    CheckRequest,
+    CheckResult,
+    checks_question,
+    judge_checks,
+    plugins_mount,
+    seconds_of_checks,
+)
 from ml_intern.verification.contract import Claims, NetworkContract, Task, TensorSpec
-from ml_intern.verification.forward import ForwardRequest
+from ml_intern.verification.forward import (
+    DATA,
+    TIMEOUT,
+    ForwardReport,
+    ForwardRequest,
+    Sample,
+    forward_question,
+    judge_forward,
+    refuse_nonsense,
+    with_traceback,
+)
 from ml_intern.verification.meta import contract_of_shapes, positions_matter
 from ml_intern.verification.registry import FAMILIES
 from ml_intern.verification.source import source_digest
@@ -69,34 +89,64 @@ def claimed(request: ForwardRequest, claims: Mapping[str, object]) -> NetworkCon
     return replace(contract, positional=positional) if positional else contract
 
 
-def check_cheaply(
+def check_before_training(
     backend: SandboxBackend,
     *,
     run: str,
     directory: Path,
     files: Mapping[str, bytes],
     request: ForwardRequest,
-    contract: NetworkContract,
-    waived: Mapping[str, str],
+    contract: NetworkContract | None,
+    sample: Sample | None = None,
+    waived: Mapping[str, str] = MappingProxyType({}),
     cancelled: Callable[[], bool] = lambda: False,
-) -> CheapReport:
-    """Run every check that needs no training on a network whose forward pass is right; arguments as `check_candidate`.
+) -> tuple[ForwardReport, CheapReport | None]:
+    """Run the forward pass and, where it is right, every check that needs no training, in one sandbox.
+
+    Asked again after a crash, the same request in the same directory attaches to its job.
 
     Args:
         backend: where it runs.
-        run: identifier of the run.
+        run: identifier of the run, to label the sandbox.
         directory: a folder of the host that the sandbox does not see.
-        files: the source.
-        request: file, class and arguments.
-        contract: what the network is held to.
+        files: the source, as `source_files` gives it; `request.file` is among them.
+        request: what is claimed of the network.
+        contract: what the checks hold it to; None for the forward pass alone, and then there is no second report.
+        sample: real rows to try `predict` on.
         waived: checks that may fail, and why.
         cancelled: whether the person asked to stop.
 
     Raises:
-        ToolError: the request makes no sense.
+        ToolError: the request itself makes no sense; nothing was started.
         SandboxError: the sandbox cannot start.
+        ConfigError: a check of a plug-in cannot be found.
     """
-    asked = CheckRequest(
+    refuse_nonsense(files, request)
+    checks = _checks(request, contract) if contract else None
+    question = Question(
+        program="gate.py",
+        asked={"forward": forward_question(request, sample), "checks": checks and checks_question(checks)},
+        directory=directory,
+        files=files,
+        timeout=TIMEOUT + (seconds_of_checks(checks) if checks else 0.0),
+        mounts=(
+            *((Mount(source=sample.data, target=DATA),) if sample else ()),
+            *((plugins_mount(directory),) if checks else ()),
+        ),
+    )
+    result, said = ask(backend, question, run=run, cancelled=cancelled)
+    report = judge_forward(request, source_digest(files), result, said)
+    if checks is None or report.fact is None:
+        return with_traceback(directory, report), None
+    found = judge_checks(result, said)
+    if found.problem:
+        return report, CheapReport(passed=False, text=f"The checks gave no verdict: {found.problem}")
+    fact = _fact(checks, report.fact.source_digest, found, waived)
+    return report, CheapReport(passed=not fact.failed, text=_told(found, fact), fact=fact)
+
+
+def _checks(request: ForwardRequest, contract: NetworkContract) -> CheckRequest:
+    return CheckRequest(
         file=request.file,
         contract=contract,
         class_name=request.class_name,
@@ -104,11 +154,6 @@ def check_cheaply(
         families=FAMILIES_BEFORE_TRAINING,
         seconds=SECONDS,
     )
-    report = check_candidate(backend, run=run, directory=directory, files=files, request=asked, cancelled=cancelled)
-    if report.problem:
-        return CheapReport(passed=False, text=f"The checks gave no verdict: {report.problem}")
-    fact = _fact(asked, source_digest(files), report, waived)
-    return CheapReport(passed=not fact.failed, text=_told(report, fact), fact=fact)
 
 
 def _fact(request: CheckRequest, digest: str, report: CheckReport, waived: Mapping[str, str]) -> NetworkChecked:

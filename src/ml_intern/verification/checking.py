@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
-from ml_intern.core.errors import ToolError
 from ml_intern.core.sandbox import JobResult, Mount, SandboxBackend
 from ml_intern.verification.asking import SOURCE, Question, ask, plain, write_files
 from ml_intern.verification.contract import NetworkContract
 from ml_intern.verification.registry import plugin_files
-from ml_intern.verification.source import source_digest
 
 Status: TypeAlias = Literal["pass", "fail", "not_applicable", "inconclusive"]
 
@@ -106,23 +103,30 @@ def check_candidate(
         SandboxError: the sandbox cannot start.
         ConfigError: a check of a plug-in cannot be found.
     """
-    plugins = plugin_files()
-    question = _question(request, plugins)
-    name = hashlib.sha256(f"{source_digest(files)} {question}".encode()).hexdigest()[:16]
-    place = directory / f"checks-{name}"
-    write_files(place / "plugins", {file.name: file.read_bytes() for file in plugins})
     whole = Question(
         program="examine.py",
-        text=question,
-        place=place,
+        asked=checks_question(request),
+        directory=directory,
         files=files,
-        timeout=4 * request.seconds + 60,
-        mounts=(Mount(source=place / "plugins", target=_PLUGINS),),
+        timeout=seconds_of_checks(request),
+        mounts=(plugins_mount(directory),),
     )
-    return _judge(*ask(backend, whole, run=run, cancelled=cancelled))
+    return judge_checks(*ask(backend, whole, run=run, cancelled=cancelled))
 
 
-def _judge(result: JobResult, lines: Sequence[Mapping[str, object]]) -> CheckReport:
+def seconds_of_checks(request: CheckRequest) -> float:
+    """Give the wall-clock seconds after which the probe is ended."""
+    return 4 * request.seconds + 60
+
+
+def plugins_mount(directory: Path) -> Mount:
+    """Lay the files of plug-ins out in `directory`, and show them where the question says that they are."""
+    folder = directory / "plugins"
+    write_files(folder, {file.name: file.read_bytes() for file in plugin_files()})
+    return Mount(source=folder, target=_PLUGINS)
+
+
+def judge_checks(result: JobResult, lines: Sequence[Mapping[str, object]]) -> CheckReport:
     """Read what the probe told; what the candidate printed is no part of the verdict."""
     results = tuple(_result(line) for line in lines if "check" in line)
     if any(line.get("done") is True for line in lines):
@@ -150,23 +154,17 @@ def _result(line: Mapping[str, object]) -> CheckResult:
     )
 
 
-def _question(request: CheckRequest, plugins: Sequence[Path]) -> str:
-    try:
-        return json.dumps(
-            {
-                "root": SOURCE,
-                "file": request.file,
-                "class_name": request.class_name,
-                "arguments": dict(request.arguments),
-                "contract": json.loads(request.contract.to_json()),
-                "only": request.only,
-                "families": request.families,
-                "seconds": request.seconds,
-                "memory": request.memory,
-                "plugins": [f"{_PLUGINS}/{file.name}" for file in plugins],
-            },
-            sort_keys=True,
-            allow_nan=False,
-        )
-    except (TypeError, ValueError) as error:
-        raise ToolError(f"the constructor's arguments must be JSON, as config.json will hold them: {error}") from error
+def checks_question(request: CheckRequest) -> Mapping[str, object]:
+    """Write what the probe is asked."""
+    return {
+        "root": SOURCE,
+        "file": request.file,
+        "class_name": request.class_name,
+        "arguments": dict(request.arguments),
+        "contract": json.loads(request.contract.to_json()),
+        "only": request.only,
+        "families": request.families,
+        "seconds": request.seconds,
+        "memory": request.memory,
+        "plugins": [f"{_PLUGINS}/{file.name}" for file in plugin_files()],
+    }

@@ -1,26 +1,24 @@
-"""The dummy forward pass: run a network's exact source in a sandbox of its own and judge what the probe reports."""
+"""The dummy forward pass: what a probe is asked about a network, and the verdict on what it reports."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import NetworkVerified, TaskKind
-from ml_intern.core.sandbox import JobResult, Mount, SandboxBackend
-from ml_intern.verification.asking import SOURCE, Question, ask, plain
-from ml_intern.verification.source import source_digest
+from ml_intern.core.sandbox import JobResult
+from ml_intern.verification.asking import SOURCE, plain
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 TIMEOUT = 120.0
-"""Seconds one check may take."""
+"""Seconds that it may take."""
 
-_DATA = "/data"
+DATA = "/data"
 _BATCH = 2
 _LIMIT = 1500
 _FIRST, _OTHERS = 950, 240
@@ -88,45 +86,7 @@ class _Findings:
     traceback: str
 
 
-def check_forward(
-    backend: SandboxBackend,
-    *,
-    run: str,
-    directory: Path,
-    files: Mapping[str, bytes],
-    request: ForwardRequest,
-    sample: Sample | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> ForwardReport:
-    """Build the network and run forward, backward, saving and, where `sample` is given, `predict`.
-
-    Each request has a folder of its own below `directory`, named by its content: asked again after a crash, the same
-    request attaches to its job, and another source never meets an old result.
-
-    Args:
-        backend: where it runs.
-        run: identifier of the run, to label the sandbox.
-        directory: a folder of the host that the sandbox does not see.
-        files: the source, as `source_files` gives it; `request.file` is among them.
-        request: what is claimed.
-        sample: real rows for `predict`.
-        cancelled: whether the person asked to stop.
-
-    Raises:
-        ToolError: the request itself makes no sense; nothing was started.
-        SandboxError: the sandbox cannot start.
-    """
-    refuse_nonsense(files, request)
-    question = _question(request, sample)
-    digest = source_digest(files)
-    place = directory / hashlib.sha256(f"{digest} {question}".encode()).hexdigest()[:16]
-    data = () if sample is None else (Mount(source=sample.data, target=_DATA),)
-    asked = Question(program="forward.py", text=question, place=place, files=files, timeout=TIMEOUT, mounts=data)
-    result, said = ask(backend, asked, run=run, cancelled=cancelled)
-    return _with_traceback(directory, _judge(request, digest, result, said))
-
-
-def _with_traceback(directory: Path, report: ForwardReport) -> ForwardReport:
+def with_traceback(directory: Path, report: ForwardReport) -> ForwardReport:
     """Keep the whole traceback in the call's folder, and say how to read it."""
     if not report.traceback:
         return report
@@ -156,33 +116,31 @@ def refuse_nonsense(files: Mapping[str, bytes], request: ForwardRequest) -> None
         raise ToolError(f"integers are drawn from [low, high); low={empty.low}, high={empty.high} leaves none")
 
 
-def _question(request: ForwardRequest, sample: Sample | None) -> str:
-    """Write what the probe is asked, the same text for the same request."""
-    try:
-        return json.dumps(
-            {
-                "root": SOURCE,
-                **asdict(request),
-                "arguments": dict(request.arguments),
-                "sample": sample
-                and {
-                    "file": f"{_DATA}/search.parquet",
-                    "inputs": sample.inputs,
-                    "classes": sample.classes,
-                    "task": sample.task,
-                },
-            },
-            sort_keys=True,
-            allow_nan=False,
-        )
-    except (TypeError, ValueError) as error:
-        raise ToolError(f"the constructor's arguments must be JSON, as config.json will hold them: {error}") from error
+def forward_question(request: ForwardRequest, sample: Sample | None) -> Mapping[str, object]:
+    """Write what the probe is asked: `sample` has real rows for `predict`, and its folder is mounted at `DATA`."""
+    return {
+        "root": SOURCE,
+        "seconds": int(TIMEOUT),
+        **asdict(request),
+        "arguments": dict(request.arguments),
+        "sample": sample
+        and {
+            "file": f"{DATA}/search.parquet",
+            "inputs": sample.inputs,
+            "classes": sample.classes,
+            "task": sample.task,
+        },
+    }
 
 
-def _judge(
+def judge_forward(
     request: ForwardRequest, digest: str, result: JobResult, said: Sequence[Mapping[str, object]]
 ) -> ForwardReport:
-    findings = next((f for report in said if (f := _parse(report)) is not None), None)
+    """Give the verdict on what the probe told of the source with this `digest`."""
+    told: object = next((line["forward"] for line in said if "forward" in line), "")
+    if told is None:
+        result = replace(result, reason="timeout")
+    findings = _parse(told)
     if findings is None:
         return ForwardReport(passed=False, text=_crop(_unreported(request, result), _LIMIT), traceback=result.output)
     if findings.failures:
@@ -199,7 +157,7 @@ def _judge(
     return ForwardReport(passed=True, text=_succeeded(fact, findings), fact=fact)
 
 
-def _parse(report: Mapping[str, Any]) -> _Findings | None:
+def _parse(report: Any) -> _Findings | None:
     """Read the report; None for one that is not whole."""
     try:
         return _Findings(

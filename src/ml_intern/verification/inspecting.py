@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,6 @@ from ml_intern.verification.asking import SOURCE, Question, ask, plain
 from ml_intern.verification.cheap import claimed
 from ml_intern.verification.condense import condense
 from ml_intern.verification.forward import TIMEOUT, ForwardRequest
-from ml_intern.verification.source import source_digest
 
 _ROWS = 40
 _NAME = 40
@@ -62,11 +60,11 @@ def inspect(
         "contract": json.loads(claimed(request, {}).to_json()),
         "reference": reference and asdict(reference),
     }
-    question = json.dumps(asked, sort_keys=True)
-    place = directory / hashlib.sha256(f"layers {source_digest(files)} {question}".encode()).hexdigest()[:16]
     output.mkdir(parents=True, exist_ok=True)
     picture = Mount(source=output, target="/output", writable=True)
-    whole = Question(program="layers.py", text=question, place=place, files=files, timeout=TIMEOUT, mounts=(picture,))
+    whole = Question(
+        program="layers.py", asked=asked, directory=directory, files=files, timeout=TIMEOUT, mounts=(picture,)
+    )
     result, answers = ask(backend, whole, run=run, cancelled=cancelled)
     if not answers:
         why = result.reason or f"it ended with status {result.exit_code}"

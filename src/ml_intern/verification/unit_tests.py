@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,16 +135,14 @@ def judge_tests(
         SandboxError: the sandbox cannot start.
     """
     files = {**suite.tests, **suite.network}
-    question = {
+    asked = {
         "root": SOURCE,
         "tests": suite.test_file,
         "network": list(suite.network),
         "layers": list(suite.layers),
         "limit": mutants,
     }
-    asked = hashlib.sha256(f"{source_digest(files)} {json.dumps(question)}".encode()).hexdigest()
-    place = directory / f"tests-{asked[:16]}"
-    whole = Question(program="unit_tests.py", text=json.dumps(question), place=place, files=files, timeout=TIMEOUT)
+    whole = Question(program="unit_tests.py", asked=asked, directory=directory, files=files, timeout=TIMEOUT)
     result, said = ask(backend, whole, run=run, cancelled=cancelled)
     found = next((f for report in said if (f := _parse(report)) is not None), None)
     return _judge(suite, found, result)

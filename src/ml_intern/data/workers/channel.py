@@ -31,6 +31,9 @@ def serve(work: Callable[[dict], dict], *expected: type[Exception]) -> None:
         answer = {"error": f"the data cannot be read: {_root(error)}"}
     with os.fdopen(int(os.environ["ML_INTERN_REPORT_FD"]), "w", encoding="utf-8") as stream:
         stream.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # Python would take down every library that was loaded, which takes a tenth as long as loading them
 
 
 def _root(error: BaseException) -> str:

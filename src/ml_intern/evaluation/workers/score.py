@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parent))
 
 import numpy as np
 from intervals import bca, rows_of_mean_recall, wilson
+from leaving import leave
 from sklearn import metrics
 
 RESAMPLES = 1000
@@ -38,6 +39,7 @@ def main() -> None:
     }
     with os.fdopen(int(os.environ["ML_INTERN_REPORT_FD"]), "w", encoding="utf-8") as stream:
         stream.write(json.dumps(answer) + "\n")
+    leave()
 
 
 def _scores(request: dict, labels: np.ndarray, predictions: np.ndarray, constant: float | str) -> list[dict]:

@@ -1,6 +1,6 @@
 """Run the checks on one candidate and report each as it ends.
 
-Started as `python -I …/probes/examine.py` in a job of its own; request, channel and nonce are as in `forward.py`. A
+Started as `python -I …/probes/examine.py` in a job of its own; request, channel and nonce are as in `gate.py`. A
 line `{"begin": NAME}` goes before each check, so that a candidate that ends the process is known by where it did.
 """
 
@@ -154,20 +154,25 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def _chosen(request: dict) -> list[base.Check]:
+def chosen(request: dict) -> list[base.Check]:
+    """Give the checks that a request asks for."""
     found = registry.all_checks(request.get("plugins", ()))
     families, names = request.get("families"), request.get("only")
     return [c for c in found if (not families or c.family in families) and (not names or c.name in names)]
 
 
+def examine_all(request: dict, checks: list[base.Check], tell: Callable[[dict], None]) -> None:
+    """Run them on the candidate that `request` names, and tell that all are through."""
+    examine(Candidate(request), checks, tell, request["seconds"])
+    tell({"done": True})
+
+
 def main() -> None:
     """Serve one request, then leave at once: a thread of the candidate must not keep the job."""
     request, tell = serving.begin()
-    checks = _chosen(request)
+    checks = chosen(request)
     serving.hide(_HOME)
-    candidate = Candidate(request)
-    examine(candidate, checks, tell, request["seconds"])
-    tell({"done": True})
+    examine_all(request, checks, tell)
     serving.leave()
 
 

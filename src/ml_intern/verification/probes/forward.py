@@ -1,10 +1,4 @@
-"""Run the dummy forward pass of one network and report what was found.
-
-Started as `python -I …/probes/forward.py` in a job of its own. The request is JSON on stdin; the report is one line
-of JSON on the descriptor that `ML_INTERN_REPORT_FD` names, with the nonce of the request in it. Before the
-candidate is loaded the name leaves the environment, the descriptor moves to a number nobody can guess, and stdin is
-empty: what the candidate prints, writes to other descriptors or exits with proves nothing.
-"""
+"""The dummy forward pass of one network, from its import to its gradients."""
 
 from __future__ import annotations
 
@@ -14,15 +8,9 @@ import sys
 from pathlib import Path
 from types import ModuleType, TracebackType
 
-_HOME = str(Path(__file__).resolve().parent.parent)
-sys.path.insert(0, _HOME)
-
-import torch  # noqa: E402 - after the path
-from probes import explain, gradients, installed, predictions, serving, wiring  # noqa: E402
-from torch import nn  # noqa: E402
-
-# The candidate must find its own modules first, also where they have these names.
-serving.hide(_HOME)
+import torch
+from probes import explain, gradients, installed, predictions, wiring
+from torch import nn
 
 _REPEATABLE = "repeatable in evaluation mode"
 
@@ -77,7 +65,20 @@ class Check:
         return True
 
 
-def judge(request: dict, report: Report) -> None:
+def judged(request: dict) -> dict:
+    """Give what was found, as JSON holds it."""
+    report = Report(request["root"])
+    _judge(request, report)
+    return {
+        "passed": report.passed,
+        "failures": report.failures,
+        "notes": report.notes,
+        "parameters": report.parameters,
+        "traceback": report.traceback,
+    }
+
+
+def _judge(request: dict, report: Report) -> None:
     """Run the checks in order; those that build on each other stop at the first failure."""
     file, class_name = request["file"], request["class_name"]
     module: ModuleType | None = None
@@ -189,23 +190,3 @@ def _subject(request: dict, kind: type[nn.Module], root: str) -> wiring.Subject:
 
 def _lazy(parameter: nn.Parameter) -> bool:
     return isinstance(parameter, nn.parameter.UninitializedParameter)
-
-
-def main() -> None:
-    """Serve one request, then leave at once: a thread of the candidate must not keep the job."""
-    request, tell = serving.begin()
-    report = Report(request["root"])
-    judge(request, report)
-    found = {
-        "passed": report.passed,
-        "failures": report.failures,
-        "notes": report.notes,
-        "parameters": report.parameters,
-        "traceback": report.traceback,
-    }
-    tell(found)
-    serving.leave()
-
-
-if __name__ == "__main__":
-    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ ROWS = 4
 Row = dict[str, object]
 Predict = Callable[[nn.Module, list[Row]], object]
 
+_PLAIN = ("Value", "ClassLabel")
+"""Features whose values `datasets` gives as they are."""
 _CONTRACT = "predict(network, rows) must return a list with one plain prediction a row"
 
 
@@ -39,16 +42,27 @@ def takes_network_and_rows(predict: object, file: str) -> None:
 
 def read_rows(file: Path, inputs: Sequence[str]) -> list[Row]:
     """Read the first rows of a parquet file as the runtime does, decoded, with the input columns only."""
-    import pyarrow.parquet as parquet  # noqa: PLC0415 - half a second, and only needed with a sample
-    from datasets import Dataset  # noqa: PLC0415
-    from datasets.table import InMemoryTable  # noqa: PLC0415
+    import pyarrow.parquet as parquet  # noqa: PLC0415 - only needed with a sample
     from pyarrow import Table  # noqa: PLC0415
 
     with parquet.ParquetFile(file) as source:
         batch = next(source.iter_batches(batch_size=ROWS))
-        table = Table.from_batches([batch], source.schema_arrow)
-    dataset = Dataset(InMemoryTable(table)).select_columns(list(inputs))
+        table = Table.from_batches([batch], source.schema_arrow).select(list(inputs))
+    if not _is_decoded(table.schema.metadata or {}, inputs):
+        return table.to_pylist()
+    from datasets import Dataset  # noqa: PLC0415 - half a second, and plain values are what Arrow gives
+    from datasets.table import InMemoryTable  # noqa: PLC0415
+
+    dataset = Dataset(InMemoryTable(table))
     return [dict(dataset[place]) for place in range(len(dataset))]
+
+
+def _is_decoded(metadata: dict[bytes, bytes], inputs: Sequence[str]) -> bool:
+    """Tell whether `datasets` makes something else of a column than its value, such as an image of bytes."""
+    described = json.loads(metadata.get(b"huggingface", b"{}"))
+    features = described.get("info", {}).get("features") or {}
+    kinds = [features.get(name) for name in inputs]
+    return not all(isinstance(kind, dict) and kind.get("_type") in _PLAIN for kind in kinds)
 
 
 def predicts(predict: Predict, network: nn.Module, rows: list[Row], classes: Sequence[str], task: str) -> None:

@@ -22,7 +22,7 @@ def begin() -> tuple[dict, Callable[[dict], None]]:
 
 def hide(home: str) -> None:
     """Let the candidate find its own modules first, also where they have the names of ours, which lie in `home`."""
-    sys.path.remove(home)
+    sys.path[:] = [entry for entry in sys.path if entry != home]
     for name in [name for name in sys.modules if name.partition(".")[0] == "probes"]:
         del sys.modules[name]
 

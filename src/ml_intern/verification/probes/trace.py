@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from probes.candidate import Candidate
+from probes.dispatching import Dispatching
 from probes.locate import line_in
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 VIEWS = frozenset({"view", "_unsafe_view", "reshape", "_reshape_alias"})
@@ -48,7 +48,7 @@ class Node:
     ancestors: int = 0
 
 
-class Trace(TorchDispatchMode):
+class Trace(Dispatching):
     """The operations in order, and questions about how they hang together."""
 
     def __init__(self, network: nn.Module, inputs: list[torch.Tensor], file: str) -> None:

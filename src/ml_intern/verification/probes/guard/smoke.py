@@ -6,6 +6,7 @@ that draws its batches by itself, or goes on for long, is ended as soon as it ha
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import sys
@@ -30,6 +31,8 @@ class Smoke:
 
     def install(self, optimizers):
         """Let every loader stop early, and count steps."""
+        # the first step imports PyTorch's compiler, a sixth of whose time is search for cycles among what stays
+        gc.disable()
         optimizers.register_optimizer_step_post_hook(self.after_step)
         kind, smoke = self.torch.utils.data.DataLoader, self
         iterate = kind.__iter__
@@ -49,6 +52,7 @@ class Smoke:
     def after_step(self, optimizer, args, kwargs):
         """Count, and end the script where it would go on for long."""
         self.steps += 1
+        gc.enable()
         if self.steps >= self.limit * (PATIENCE if self.has_loader else 1) and str(os.getpid()) == self.process:
             self.finish()
             sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from probes.candidate import Candidate, all_close
 from probes.checks.base import Outcome, check, failed, not_applicable
-from torch.utils._python_dispatch import TorchDispatchMode
+from probes.dispatching import Dispatching
 
 _SEEDS = (2, 3, 4, 5)
 """Stochastic depth drops a layer of one sample in ten or fewer, so one other draw may be the same by chance."""
@@ -46,7 +46,7 @@ def eval_determinism(candidate: Candidate) -> Outcome | None:
     return None
 
 
-class _Drawing(TorchDispatchMode):
+class _Drawing(Dispatching):
     """Note the operations that draw random numbers."""
 
     def __init__(self) -> None:
