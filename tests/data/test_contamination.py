@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from data.test_prepare import Bench
 from ml_intern.core.errors import ToolError
 from ml_intern.core.facts import DatasetPrepared
 from ml_intern.core.sandbox import Mount, SandboxBackend
+from ml_intern.data.jobs import WORKERS
 from ml_intern.data.prepare import PrepareRequest, render
 
 pytestmark = pytest.mark.sandbox
@@ -100,6 +102,33 @@ def test_a_column_that_gives_the_class_away_is_refused_by_its_name(
     assert found(without) == []
     allowed = bench.prepare(str(file), PrepareRequest(allow={"label_in_column": "known before"})).fact
     assert found(allowed) == [("label_in_column", "allowed", 400)]
+
+
+BOUND = """
+import sys
+sys.path.append("/workers")
+import numpy as np
+import leaks
+chance = np.random.default_rng(0)
+exceeded, spared = 0, 0
+for turn in range(200):
+    truth = chance.integers(0, 2 + turn % 4, 60 + turn)
+    noise = chance.normal(0, 10 ** chance.uniform(-2, 1), len(truth))
+    column = (truth + noise).round(1 + turn % 3)
+    most = leaks._bound(column, truth, 4 * len(set(truth)))
+    exceeded += leaks._by_stump(column, truth, 4 * len(set(truth))) > most
+    spared += most < leaks._NEAR_ONE
+report([int(exceeded), int(spared)])
+"""
+
+
+def test_no_tree_is_better_than_the_bound_that_spares_growing_it(bench: Bench, tmp_path: Path) -> None:
+    workers = Mount(source=WORKERS, target="/workers")
+
+    exceeded, spared = cast("list[int]", run_inside(bench.backend, BOUND, workers, directory=tmp_path / "bound"))
+
+    assert exceeded == 0
+    assert 40 < spared < 160
 
 
 def test_a_column_that_is_the_target_in_other_units_is_refused_in_a_regression(bench: Bench, tmp_path: Path) -> None:
