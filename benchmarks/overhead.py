@@ -80,7 +80,8 @@ def summed(short: Measured, long: Measured) -> Mapping[str, float]:
 def once(folder: Path, backend: SandboxBackend, epochs: int, seed: int) -> Measured:
     """Carry out one run, then its training again without anything around it."""
     script = read_script(CORPUS / "fabricated-percentage.honest.py")
-    parameters = {"epochs": epochs, "seed": seed}
+    # so many epochs of its learning rate jump now and then, and come back
+    parameters = {"epochs": epochs, "seed": seed, "stop_on_spike": False}
     changed = {"train": {"script": "train.py", "network": "network.py", "hyperparameters": parameters}}
     data, home = write_data(script.task, folder / "data", seed), folder / "home"
     agent = InternAgent(
