@@ -1,6 +1,6 @@
-"""Seven faults that kernels like this one had: each test fails without the protection that it names.
+"""Faults that kernels like this one had: each test fails without the protection that it names.
 
-The sixth, a container engine that never answers, is tested in `tests/sandboxes/test_engine.py`.
+Another, a container engine that never answers, is tested in `tests/sandboxes/test_engine.py`.
 """
 
 from __future__ import annotations
@@ -85,6 +85,19 @@ class FaultTests(SandboxTests):
 
         assert died.startswith("signal 9 (SIGKILL), most likely out of memory: 6")
         assert run("1 + 1").value == "2"
+
+    def test_what_dead_code_held_in_files_without_a_name_is_not_held_against_the_next(self, run: Run) -> None:
+        # many descriptors make the search for such files slow, so that it pauses long after it
+        hold = (
+            "import os, time\nfile = os.memfd_create('held')\nfor _ in range(700): os.write(file, bytes(1 << 20))\n"
+            "kept = [os.open(os.devnull, os.O_RDONLY) for _ in range(3000)]\n"
+            "for _ in range(9):\n    if not os.fork(): time.sleep(60)\n"
+            "time.sleep(3)\nos._exit(3)"
+        )
+
+        outcomes = [run(hold).died, run("import time; block = b'x' * (500 << 20); time.sleep(0.5); 'alive'").value]
+
+        assert outcomes == ["the code ended its process with status 3", "'alive'"]
 
     def test_the_code_gets_at_neither_supervisor_nor_nursery_though_it_is_the_same_user(self, sandbox: Sandbox) -> None:
         assert isinstance(sandbox, Session)

@@ -89,7 +89,8 @@ class Watchdog:
         began = time.monotonic()
         if used <= self._memory or began < self._next_count:
             return False
-        used = self._used[-1] = consumption.exactly(spared, self._nameless)
+        self._next_search = 0.0  # who held such files at the last search may be dead
+        used = self._used[-1] = consumption.exactly(spared, self._in_nameless_files())
         self._next_count = min(_after(began, _COUNTING), time.monotonic() + _SOON)
         return used > self._memory
 
