@@ -137,6 +137,17 @@ def test_a_jump_late_in_a_long_training_may_last_longer_before_it_is_a_spike(ins
     assert [history.spike(1.5) is not None for _ in range(70)].index(True) == 59
 
 
+def test_a_jump_that_comes_back_is_no_spike_and_one_that_stays_half_way_is_one(inside: ModuleType) -> None:
+    noise = random.Random(2)
+    before = [0.02 * math.exp(noise.gauss(0, 0.3)) for _ in range(200)]
+    jump = [0.94 * 0.8**n for n in range(15)]  # as Adam makes them at a high rate, when nearly all rows are learnt
+    falls, stays = inside.LossHistory(), inside.LossHistory()
+
+    assert not any(falls.spike(loss) for loss in before + jump + before)
+    assert not any(stays.spike(loss) for loss in before)
+    assert [stays.spike(loss) is not None for loss in [0.94] + [0.4] * 60].index(True) == 52
+
+
 def test_two_high_losses_between_healthy_ones_are_no_spike(inside: ModuleType) -> None:
     history = inside.LossHistory()
     losses = falling(1)[:100] + [50.0, 50.0, 0.7] * 20

@@ -17,6 +17,7 @@ PATIENCE = 3
 UNDONE = 0.1
 PART = 500
 CHANCE = 1e-4
+COMING_BACK = 50
 LIMIT_AGE = 10
 """A spike is a loss above median + 8 scaled MAD of the last 100 steps, three times in a row, once 20 are known.
 
@@ -25,6 +26,9 @@ away, and Adam comes back from jumps that last for some tens of steps.
 
 It takes more where single losses are above it anyway, as those of small batches that hold a hard row: as many in a row
 as would come by chance in one of ten thousand trainings of that length.
+
+While the losses come back, so that the last is a quarter nearer to it than the highest of the row, they have 50 more
+steps to get there.
 
 It must also undo a tenth of what the loss has fallen since the start: near zero the noise is many times the median, and
 a fall from 2.3 to 0.0001 that jumps to 0.05 is no divergence. Losses above the threshold do not enter the history.
@@ -44,6 +48,7 @@ class LossHistory:
         self.first = []
         self.passed = collections.deque(maxlen=HISTORY)  # whether each step before the row of high ones was high
         self.high = self.count = 0
+        self.highest = 0.0  # of the row of high ones
         self.limit, self.age = 0.0, LIMIT_AGE
 
     def spike(self, loss):
@@ -57,7 +62,8 @@ class LossHistory:
             self.limit, self.age = self.threshold(), 0
             if loss > self.limit:
                 self.high += 1
-                return self.limit if self.high >= self.patience() else None
+                self.highest = loss if self.high == 1 else max(self.highest, loss)
+                return self.limit if self.high >= self.patience() and not self.comes_back(loss) else None
         self.passed.extend([True] * self.high)
         self.passed.append(False)
         self.high = 0
@@ -65,6 +71,11 @@ class LossHistory:
         if len(self.first) < ENOUGH:
             self.first.append(loss)
         return None
+
+    def comes_back(self, loss):
+        """Tell whether `loss`, the last of a row of high ones, is on its way back and may take some steps more."""
+        is_nearer = loss - self.limit < 0.75 * (self.highest - self.limit)
+        return is_nearer and self.high < self.patience() + COMING_BACK
 
     def patience(self):
         """Give how many high losses in a row are a spike."""
