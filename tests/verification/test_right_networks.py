@@ -10,6 +10,7 @@ from planted_bugs import BUGS, Bug, bugs, write
 from verification.judging import judged
 
 BLIND, FRESH = BUGS.parent / "blind", BUGS.parent / "fresh" / "correct"
+UPRIGHT = BUGS.parent / "upright" / "correct"
 RIGHT = sorted((Path(__file__).parent / "right").glob("*.py"))
 SPARED = {
     # weights of classes, a linear layer with outputs in [0, 1], columns of ids, customers
@@ -158,3 +159,59 @@ def test_programs_in_forms_that_no_check_had_met_are_spared_and_their_bugs_found
         "the network draws random numbers, other ones for a sample alone",
     ]
     assert {check: told[file.name][check][0] for check, file in wrong.items()} == dict.fromkeys(wrong, "fail")
+
+
+SPARED_UPRIGHT = {
+    "gcn_nodes": ["evaluation-oracle"],  # one graph, whose nodes are the rows
+    "graph_gin": ["data-use", "trained-metric"],  # the loop scores the validation part by itself
+    "multitask": ["feature-leak"],  # a size stands last in each row
+    "offline_dqn": ["output-use", "overlap"],  # a target network, transitions that come again
+    "two_tower": ["batch-use", "memorised-metric"],  # what is known is for scoring, a first loss of 0
+    "wavenet": ["answer-in-input"],  # each place is asked for the next
+}
+UPRIGHT_BUGS = {
+    "answer-in-input": Bug(
+        program="wavenet",
+        name="same_window",
+        what="each place is asked for what it is given",
+        right="self.series[r:r + 1, i + 1:i + WINDOW + 1]",
+        wrong="self.series[r:r + 1, i:i + WINDOW]",
+    ),
+    "data-use": Bug(
+        program="graph_gin",
+        name="trains_on_val",
+        what="the loop trains on the validation part",
+        right='loader = DataLoader(splits["train"], batch_size=batch_size',
+        wrong='loader = DataLoader(splits["val"], batch_size=batch_size',
+    ),
+    "evaluation-oracle": Bug(
+        program="gcn_nodes",
+        name="hidden_nodes_count",
+        what="nodes without a label count as wrong",
+        right="scored = batch[2] != IGNORE",
+        wrong="scored = batch[2] >= IGNORE",
+    ),
+    "output-use": Bug(
+        program="offline_dqn",
+        name="learns_nothing",
+        what="the value that should learn is cut off",
+        right="F.smooth_l1_loss(taken, target.detach())",
+        wrong="F.smooth_l1_loss(taken.detach(), target.detach())",
+    ),
+}
+
+
+@pytest.mark.sandbox
+def test_ordinary_habits_of_right_programs_are_spared_and_bugs_beside_them_found(
+    sandbox_python: Path, tmp_path: Path
+) -> None:
+    wrong = {check: tmp_path / f"{bug.program}_{bug.name}.py" for check, bug in UPRIGHT_BUGS.items()}
+    for check, bug in UPRIGHT_BUGS.items():
+        wrong[check].write_text(bug.planted(UPRIGHT), "utf-8")
+    only = SPARED_UPRIGHT | {file.stem: [check] for check, file in wrong.items()}
+
+    told = judged([*(UPRIGHT / f"{name}.py" for name in SPARED_UPRIGHT), *wrong.values()], sandbox_python, only)
+
+    assert {check: told[file.name][check][0] for check, file in wrong.items()} == dict.fromkeys(wrong, "fail")
+    spared = {(name, check): told[f"{name}.py"][check] for name, checks in SPARED_UPRIGHT.items() for check in checks}
+    assert {place: said for place, said in spared.items() if said[0] not in {"pass", "not_applicable"}} == {}

@@ -38,11 +38,13 @@ def direction_of(text: str) -> bool | None:
 
 
 def _searches(tree: ast.Module) -> Iterator[bool]:
-    """Give for each `new > best` whether more is better."""
+    """Give for each `new > best` whether more is better, unless what is new is made of a loss."""
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    losses = {ast.unparse(node.targets[0]) for node in assigned if "loss" in ast.unparse(node.value)}
     for test in (node.test for node in ast.walk(tree) if isinstance(node, ast.If)):
         if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE):
             continue
         left, right = ast.unparse(test.left), ast.unparse(test.comparators[0])
-        is_other = any(word in left + right for word in ("loss", "step", "epoch"))
+        is_other = any(word in left + right for word in ("loss", "step", "epoch")) or bool({left, right} & losses)
         if ("best" in left) != ("best" in right) and not is_other:
             yield isinstance(test.ops[0], ast.Gt | ast.GtE) == ("best" in right)

@@ -9,7 +9,7 @@ import contextlib
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -31,22 +31,29 @@ _KEPT, _NUMBERS = 8, 20_000
 
 
 class Recorded(Dataset):
-    """A part of the data that notes which rows are read."""
+    """A part of the data that notes which rows are read.
 
-    def __init__(self, dataset: Dataset, part: str, log: list[tuple[str, int]]) -> None:
-        self._dataset, self._part, self._log = dataset, part, log
+    A loop that scores another part by itself, which it does without gradients, does not train on it.
+    """
+
+    def __init__(self, dataset: Dataset, part: str, log: list[tuple[str, int]], notes: Notes) -> None:
+        self._dataset, self._part, self._log, self._notes = dataset, part, log, notes
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __getitem__(self, place: int) -> object:
-        self._log.append((self._part, place))
+        self._read([place])
         return self._dataset[place]
 
     def __getattr__(self, name: str) -> object:
         if name == "tensors":
-            self._log.extend((self._part, place) for place in range(len(self._dataset)))
+            self._read(range(len(self._dataset)))
         return getattr(self._dataset, name)
+
+    def _read(self, places: Iterable[int]) -> None:
+        if self._part == "train" or self._notes.is_evaluating or torch.is_grad_enabled():
+            self._log.extend((self._part, place) for place in places)
 
 
 @dataclass(slots=True)
@@ -120,7 +127,7 @@ def notes_of(candidate: Candidate) -> Notes:
 
 def _run(candidate: Candidate) -> Notes:
     notes, log = Notes(), []
-    parts = {name: Recorded(dataset, name, log) for name, dataset in candidate.splits.items()}
+    parts = {name: Recorded(dataset, name, log, notes) for name, dataset in candidate.splits.items()}
     network = candidate.build()
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
     module = candidate.module

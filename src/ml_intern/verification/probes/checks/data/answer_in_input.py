@@ -86,7 +86,12 @@ def _numbers(candidate: Candidate, batch: Tensors, inputs: Tensors) -> Iterator[
     loss = candidate.loss(output, batch)
     for place in range(min(asked.shape[1], _ASKED)):
         column = asked[:, place : place + 1]
-        if len(column.unique()) < len(column) // 4 or not (given == column).all(0).any():
+        if len(column.unique()) < len(column) // 4:
+            continue
+        shown = (given == column).all(0).nonzero().flatten()
+        if candidate.contract.causal:  # what comes later in the input than the answer is not seen
+            shown = shown[shown <= place] if given.shape == asked.shape else shown[:0]
+        if not len(shown):
             continue
         moved = asked.clone()
         moved[:, place] += 1

@@ -20,8 +20,8 @@ def feature_leak(candidate: Candidate) -> Outcome | None:
     rows = candidate.rows("train")
     label = rows[-1]
     classes = label.unique()
-    if label.ndim != 1 or len(label) < _FEW_ROWS or len(classes) < 3:
-        return not_applicable("too few rows or classes to tell")
+    if label.ndim != 1 or label.is_floating_point() or len(label) < _FEW_ROWS or len(classes) < 3:
+        return not_applicable("too few rows or classes to tell, or no class stands last in a row")
     for spec, given in zip(candidate.contract.inputs, candidate.model_inputs(rows), strict=False):
         features = given.reshape(len(given), -1).float()
         for place in range(features.shape[1]):

@@ -14,6 +14,8 @@ from probes.checks.base import Outcome, check, failed
 
 _SHARE = 0.05
 """Of the smaller part; short discrete rows repeat by chance."""
+_FEW = 10
+"""Different numbers, such as the rewards of a game, whose states come again."""
 _CHANCE = 3
 """Times the pairs of equal rows that chance gives, judged by those within the parts."""
 
@@ -39,8 +41,10 @@ def overlap(candidate: Candidate) -> Outcome | None:
 
 
 def _is_discrete(tensor: torch.Tensor) -> bool:
-    """Tell whether it holds whole numbers only, in whatever type: bits of pictures are floats often."""
-    return not tensor.is_floating_point() or bool((tensor == tensor.round()).all())
+    """Tell whether it holds whole numbers, in whatever type, as bits of pictures are floats often, or few others."""
+    if not tensor.is_floating_point() or bool((tensor == tensor.round()).all()):
+        return True
+    return len(tensor.unique()) <= _FEW
 
 
 def _rows(candidate: Candidate, part: str) -> Counter[bytes]:

@@ -37,7 +37,7 @@ def memorised_metric(candidate: Candidate) -> Outcome | None:
     if finding := finding or impossible(candidate, loss):
         return finding
     first, last = losses[0], loss.item()
-    if not 0 <= last <= _KNOWN * first:
+    if first == 0 or not 0 <= last <= _KNOWN * first:
         return not_applicable(f"{len(losses)} steps bring the loss of {_ROWS} rows from {first:.3g} to {last:.3g} only")
     untrained, learnt, again = (_score(candidate, one, rows) for one in (before, network, network))
     if untrained is None or learnt is None:

@@ -105,7 +105,8 @@ def _spans(candidate: Candidate, count: int) -> Outcome | None:
             where=where,
             advice="argmax over the classes; divide by what was counted, not by a number of batches",
         )
-    for told, score in {"every row": worst, "every second row": half, "the last row": last}.items():
+    wrong = {"every row": worst, "every second row": half if count > 1 else worst, "the last row": last}
+    for told, score in wrong.items():
         if score > right - 1e-6:
             return failed(
                 f"a predictor that is wrong on {told} scores {score:.4g}, as one that is always right",

@@ -15,7 +15,7 @@ from probes.drawing import changed
 _ROWS = 12
 _TRIES = 3
 _FOR_SCORING = re.compile(
-    r"(?:\w+_)?(?:labels?|class(?:es)?|targets?|ids?|index|groups?|counts?)(?:_\w+)?", re.IGNORECASE
+    r"(?:\w+_)?(?:labels?|class(?:es)?|targets?|ids?|index|groups?|counts?|known|seen)(?:_\w+)?", re.IGNORECASE
 )
 """Names of what a loss without labels leaves to the evaluation; where labels teach, `label-use` holds it to them."""
 
