@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,19 @@ def test_what_a_check_once_mistook_for_a_bug_is_spared_and_bugs_that_once_surviv
     assert [spared["lesions", check][0] for check in SPARED["lesions"]] == ["pass"] * 3
 
 
+def judged_beside(
+    planted: Mapping[str, Bug], spared: Mapping[str, list[str]], programs: Path, folder: Path, sandbox_python: Path
+) -> tuple[Mapping[str, str], Mapping[tuple[str, str], list[str]]]:
+    """Give the verdict of each check on the bug planted for it, and what the checks say of right `programs`."""
+    wrong = {check: folder / f"{bug.program}_{bug.name}.py" for check, bug in planted.items()}
+    for check, bug in planted.items():
+        wrong[check].write_text(bug.planted(programs), "utf-8")
+    only = {**spared, **{file.stem: [check] for check, file in wrong.items()}}
+    told = judged([*(programs / f"{name}.py" for name in spared), *wrong.values()], sandbox_python, only)
+    found = {check: told[file.name][check][0] for check, file in wrong.items()}
+    return found, {(name, check): told[f"{name}.py"][check] for name, checks in spared.items() for check in checks}
+
+
 SPARED_FRESH = {
     "forecast": ["data-contract"],  # the network takes mean and deviation of each window out, and puts them back
     "molecule": ["data-use", "memorised-metric"],  # rows alike in one tensor of several, a scale kept beside the rows
@@ -143,14 +157,8 @@ FRESH_BUGS = {
 def test_programs_in_forms_that_no_check_had_met_are_spared_and_their_bugs_found(
     sandbox_python: Path, tmp_path: Path
 ) -> None:
-    wrong = {check: tmp_path / f"{bug.program}_{bug.name}.py" for check, bug in FRESH_BUGS.items()}
-    for check, bug in FRESH_BUGS.items():
-        wrong[check].write_text(bug.planted(FRESH), "utf-8")
-    only = SPARED_FRESH | {file.stem: [check] for check, file in wrong.items()}
+    found, spared = judged_beside(FRESH_BUGS, SPARED_FRESH, FRESH, tmp_path, sandbox_python)
 
-    told = judged([*(FRESH / f"{name}.py" for name in SPARED_FRESH), *wrong.values()], sandbox_python, only)
-
-    spared = {(name, check): said for name in SPARED_FRESH for check, said in told[f"{name}.py"].items()}
     assert {place: said for place, said in spared.items() if said[0] not in {"pass", "not_applicable"}} == {
         ("vae", "batch-independence"): spared["vae", "batch-independence"]
     }
@@ -158,7 +166,7 @@ def test_programs_in_forms_that_no_check_had_met_are_spared_and_their_bugs_found
         "inconclusive",
         "the network draws random numbers, other ones for a sample alone",
     ]
-    assert {check: told[file.name][check][0] for check, file in wrong.items()} == dict.fromkeys(wrong, "fail")
+    assert found == dict.fromkeys(FRESH_BUGS, "fail")
 
 
 SPARED_UPRIGHT = {
@@ -205,13 +213,7 @@ UPRIGHT_BUGS = {
 def test_ordinary_habits_of_right_programs_are_spared_and_bugs_beside_them_found(
     sandbox_python: Path, tmp_path: Path
 ) -> None:
-    wrong = {check: tmp_path / f"{bug.program}_{bug.name}.py" for check, bug in UPRIGHT_BUGS.items()}
-    for check, bug in UPRIGHT_BUGS.items():
-        wrong[check].write_text(bug.planted(UPRIGHT), "utf-8")
-    only = SPARED_UPRIGHT | {file.stem: [check] for check, file in wrong.items()}
+    found, spared = judged_beside(UPRIGHT_BUGS, SPARED_UPRIGHT, UPRIGHT, tmp_path, sandbox_python)
 
-    told = judged([*(UPRIGHT / f"{name}.py" for name in SPARED_UPRIGHT), *wrong.values()], sandbox_python, only)
-
-    assert {check: told[file.name][check][0] for check, file in wrong.items()} == dict.fromkeys(wrong, "fail")
-    spared = {(name, check): told[f"{name}.py"][check] for name, checks in SPARED_UPRIGHT.items() for check in checks}
+    assert found == dict.fromkeys(UPRIGHT_BUGS, "fail")
     assert {place: said for place, said in spared.items() if said[0] not in {"pass", "not_applicable"}} == {}
